@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/afero"
 )
 
-// sample fills a filesystem with /f ("one"), /d/g ("two") and the empty /e.
+// sample creates /f ("one"), /d/g ("two") and the empty directory /e.
 func sample(t *testing.T, fsys afero.Fs) {
 	t.Helper()
 	check(t, fsys.Mkdir("/d", 0o755))
@@ -46,7 +46,7 @@ func moveTo(to string) func(afero.Fs, string) error {
 	return func(fsys afero.Fs, name string) error { return fsys.Rename(name, to) }
 }
 
-// Memory answers as a disk does: the same table for both.
+// The errors of the filesystem in memory are those of a disk: both have the same table.
 func TestErrorsAsOnDisk(t *testing.T) {
 	read, write := openWith(os.O_RDONLY), openWith(os.O_WRONLY)
 	create, fresh := openWith(os.O_WRONLY|os.O_CREATE), openWith(os.O_WRONLY|os.O_CREATE|os.O_EXCL)
@@ -54,11 +54,11 @@ func TestErrorsAsOnDisk(t *testing.T) {
 		name string
 		op   func(afero.Fs, string) error
 		path string
-		want error // nil: it works
+		want error // nil means success
 	}{
 		{"stat", stat, "/f", nil},
 		{"stat top", stat, "/", nil},
-		{"stat by a crooked path", stat, "//d/../../f/", nil},
+		{"stat by a path that is not clean", stat, "//d/../../f/", nil},
 		{"stat missing", stat, "/no", fs.ErrNotExist},
 		{"stat below a file", stat, "/f/x", syscall.ENOTDIR},
 		{"stat far below a file", stat, "/f/x/y", syscall.ENOTDIR},
@@ -123,7 +123,7 @@ func TestErrorsAsOnDisk(t *testing.T) {
 	}
 }
 
-// hostOf gives the host path that errors must not show.
+// hostOf returns the host path that errors must not contain.
 func hostOf(fsys afero.Fs) string {
 	if r, ok := fsys.(*Root); ok {
 		return r.prefixes[0]
@@ -139,24 +139,24 @@ func TestRenameMovesTheTree(t *testing.T) {
 			put(t, fsys, "/d/a/b/c", "deep")
 			check(t, fsys.Rename("/d", "/e/moved"))
 			if got := get(t, fsys, "/e/moved/a/b/c"); got != "deep" {
-				t.Errorf("the moved file holds %q", got)
+				t.Errorf("the moved file contains %q", got)
 			}
 			if _, err := fsys.Stat("/d/g"); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("the old name is still there: %v", err)
+				t.Errorf("the old name still exists: %v", err)
 			}
 			check(t, fsys.Rename("/f", "/e/moved/g"))
 			if got := get(t, fsys, "/e/moved/g"); got != "one" {
-				t.Errorf("the replaced file holds %q", got)
+				t.Errorf("the replaced file contains %q", got)
 			}
 			if got := list(t, fsys, "/"); !slices.Equal(got, []string{"e"}) {
-				t.Errorf("the top holds %q", got)
+				t.Errorf("the root contains %q", got)
 			}
 			if got := list(t, fsys, "/e/moved"); !slices.Equal(got, []string{"a", "g"}) {
-				t.Errorf("the moved directory holds %q", got)
+				t.Errorf("the moved directory contains %q", got)
 			}
 			check(t, fsys.RemoveAll("/e"))
 			if got := list(t, fsys, "/"); len(got) != 0 {
-				t.Errorf("left after RemoveAll: %q", got)
+				t.Errorf("after RemoveAll the root contains %q", got)
 			}
 		})
 	}

@@ -13,12 +13,12 @@ import (
 	"miniftp/internal/osfile"
 )
 
-// This file has the steps by which an upload becomes a file: a rename that replaces
-// nothing, the attributes of the file that is replaced, and writing to the disk.
+// This file has the steps that turn an upload into a file: a rename that replaces no file, the
+// copy of attributes from a file to its replacement, and the sync of a directory.
 
-// RenameNew moves oldname to newname, which must not exist: else the error is
-// fs.ErrExist and nothing has changed. It is one step, so of several callers that want
-// one name only one gets it. Symlinks are moved, not followed.
+// RenameNew moves oldname to newname. If newname exists, the error is fs.ErrExist and nothing
+// has changed. The check and the move are one atomic step, so if several callers want the same
+// name, only one of them gets it. Symlinks are moved, not followed.
 func (r *Root) RenameNew(oldname, newname string) error {
 	return r.move(oldname, newname, r.renameNew)
 }
@@ -28,8 +28,9 @@ func (r *Root) renameNew(from, to string) error {
 	if !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
-	// A hard link is as exclusive. It needs a second step, so it comes second: who
-	// watches the directory for files that are moved into it does not notice a link.
+	// A hard link also fails if the name exists. It is only the second choice, because it needs
+	// a second step, and because programs that watch the directory for files moved into it do
+	// not notice a link.
 	err = r.root.Link(from, to)
 	switch {
 	case err == nil:
@@ -40,7 +41,7 @@ func (r *Root) renameNew(from, to string) error {
 	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	// No hard links either, or a directory: make the name, then replace it.
+	// Hard links are unsupported here, or from is a directory: create the name, then replace it.
 	fi, err := r.root.Lstat(from)
 	if err != nil {
 		return err
@@ -62,13 +63,13 @@ func (r *Root) renameNew(from, to string) error {
 	return err
 }
 
-// parents opens the directories of from and to; there is one if they are the same.
+// parents opens the directories of from and to. If they are the same, it returns only one.
 func (r *Root) parents(from, to string) (dirs []*os.File, err error) {
 	for _, dir := range []string{path.Dir(from), path.Dir(to)} {
 		if len(dirs) == 1 && dir == path.Dir(from) {
 			break
 		}
-		f, err := r.root.OpenFile(dir, os.O_RDONLY|openFlags, 0) // which does not wait for the writer of a FIFO
+		f, err := r.root.OpenFile(dir, os.O_RDONLY|openFlags, 0) // openFlags: dir may have become a FIFO
 		if err != nil {
 			closeAll(dirs)
 			return nil, err
@@ -84,11 +85,13 @@ func closeAll(files []*os.File) {
 	}
 }
 
-// Inherit gives dst the owner, the group, the mode, the access control list and the
-// extended attributes of src, as far as writing to src itself would have kept them: the
-// set-user-ID bit, the set-group-ID bit of a program and file capabilities go, as the
-// kernel takes them from a file that is written to. An error says what this process may
-// not do, or the filesystem can't; dst is then to be given up.
+// Inherit copies the owner, the group, the mode, the access control list and the extended
+// attributes of src to dst, which will replace src. It omits what the kernel removes from a file
+// that is written to: the set-user-ID bit, the set-group-ID bit of a program, and file
+// capabilities.
+//
+// Inherit returns an error if this process may not set one of them, or if the filesystem does not
+// support it. dst must then not replace src.
 func (r *Root) Inherit(dst, src afero.File) error {
 	to, okTo := dst.(*os.File)
 	from, okFrom := src.(*os.File)
@@ -98,8 +101,8 @@ func (r *Root) Inherit(dst, src afero.File) error {
 	return pathError("inherit", "", osfile.Inherit(to, from))
 }
 
-// SyncDir writes the names in a directory to the disk, so that they survive a power
-// failure. Where a directory can't be synced nothing is done.
+// SyncDir writes the entries of a directory to the disk, so that they survive a power
+// failure. It does nothing where the host cannot sync directories.
 func (r *Root) SyncDir(name string) error {
 	f, err := r.Open(name)
 	if err != nil {
@@ -113,10 +116,9 @@ func (r *Root) SyncDir(name string) error {
 	return pathError("sync", name, err)
 }
 
-// Lock marks an open file of this Root as in use until it is closed. It reports false
-// if it is marked already, by any process of this host. On network filesystems, where a
-// mark may be asked of a server that does not answer, the error is
-// errors.ErrUnsupported.
+// Lock locks an open file of this Root until it is closed. It returns false if the file is
+// already locked, by this or another process of the host. On network filesystems the error is
+// errors.ErrUnsupported, because a lock could wait for a server that does not respond.
 func (r *Root) Lock(f afero.File) (bool, error) {
 	file, ok := f.(*os.File)
 	if !ok {
@@ -125,7 +127,7 @@ func (r *Root) Lock(f afero.File) (bool, error) {
 	return osfile.Lock(file)
 }
 
-// RenameNew is Root.RenameNew.
+// RenameNew is like Root.RenameNew.
 func (m *mem) RenameNew(oldname, newname string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -135,7 +137,7 @@ func (m *mem) RenameNew(oldname, newname string) error {
 	return pathError("rename", oldname, m.rename(virtual(oldname), virtual(newname)))
 }
 
-// Inherit is Root.Inherit.
+// Inherit is like Root.Inherit. A file in memory has only a mode.
 func (m *mem) Inherit(dst, src afero.File) error {
 	to, okTo := dst.(memFile)
 	from, okFrom := src.(memFile)

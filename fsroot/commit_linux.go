@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// renameExclusive is errors.ErrUnsupported where the kernel or the filesystem has no
-// such rename, as NFS.
+// renameExclusive renames from to to, which must not exist. It returns errors.ErrUnsupported if
+// the kernel or the filesystem, such as NFS, has no such rename.
 func (r *Root) renameExclusive(from, to string) error {
 	dirs, err := r.parents(from, to)
 	if err != nil {
@@ -27,7 +27,7 @@ func (r *Root) renameExclusive(from, to string) error {
 	return err
 }
 
-// withFD calls f with the descriptor. Unlike File.Fd it leaves the file as it is.
+// withFD calls f with the descriptor of file. Unlike File.Fd, it does not make the file blocking.
 func withFD(file *os.File, f func(fd int) error) error {
 	raw, err := file.SyscallConn()
 	if err != nil {

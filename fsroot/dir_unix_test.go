@@ -14,8 +14,8 @@ import (
 	"miniftp/fsroot"
 )
 
-// A directory that is held open is the same one when its path leads elsewhere, and
-// nothing leads out of it.
+// The result of Dir stays the same directory when its path leads elsewhere, and no path leads
+// out of it.
 func TestDir(t *testing.T) {
 	top := t.TempDir()
 	for _, d := range []string{"a/b", "outside"} {
@@ -57,15 +57,15 @@ func TestDir(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 		if _, err := os.Stat(in("moved/b/g")); err != nil {
-			t.Errorf("%s: the file went elsewhere: %v", path, err)
+			t.Errorf("%s: the file is not in the directory: %v", path, err)
 		}
 		for _, out := range []string{"up", "../../secret"} {
 			if _, err := d.OpenFile(out, os.O_WRONLY|os.O_CREATE, 0o600); err == nil && out == "up" {
-				t.Errorf("%s: %s led out", path, out)
+				t.Errorf("%s: %s leads out", path, out)
 			}
 		}
 		if _, err := os.Stat(in("secret")); err == nil {
-			t.Errorf("%s: there is a file outside of the directory", path)
+			t.Errorf("%s: a file was created outside the directory", path)
 		}
 		if err := d.Close(); err != nil {
 			t.Error(err)

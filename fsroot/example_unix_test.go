@@ -13,7 +13,7 @@ import (
 	"miniftp/fsroot"
 )
 
-// A directory of which nothing leads out, not even a link.
+// A path or a symlink that leads out of the directory is refused.
 func ExampleOpen() {
 	dir, err := os.MkdirTemp("", "fsroot")
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// freeSpace counts the blocks that are left to an unprivileged user.
+// freeSpace returns the number of bytes that are available to an unprivileged user.
 func freeSpace(f *os.File) (int64, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Fstatfs(int(f.Fd()), &st); err != nil {

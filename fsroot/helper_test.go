@@ -46,8 +46,8 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// wantErr checks the kind of an error, that it is a *fs.PathError with the virtual
-// path, and that no host path shows.
+// wantErr checks that err is of a kind, that it is a *fs.PathError with the virtual path,
+// and that it does not contain a host path.
 func wantErr(t *testing.T, err, kind error, virtualPath, host string) {
 	t.Helper()
 	if !errors.Is(err, kind) {
@@ -59,6 +59,6 @@ func wantErr(t *testing.T, err, kind error, virtualPath, host string) {
 		t.Errorf("error %#v, want a *fs.PathError for %s", err, virtualPath)
 	}
 	if host != "" && strings.Contains(err.Error(), host) {
-		t.Errorf("error %q shows the host path %s", err, host)
+		t.Errorf("error %q contains the host path %s", err, host)
 	}
 }

@@ -16,29 +16,29 @@ import (
 	afmem "github.com/spf13/afero/mem"
 )
 
-// NewMem returns an empty filesystem in memory that answers as a disk would: a
-// missing parent is fs.ErrNotExist, a directory that is not empty is not removed
-// (syscall.ENOTEMPTY), a rename replaces no directory, new files have mode 0644
-// and a FileInfo does not change after it was taken. It has no symlinks.
+// NewMem returns an empty filesystem in memory that behaves like a disk: a missing
+// parent is fs.ErrNotExist, Remove refuses a directory that is not empty
+// (syscall.ENOTEMPTY), Rename replaces no directory, new files have mode 0644, and a
+// FileInfo does not change with its file. Symlinks are unsupported.
 //
-// It is safe for use by several goroutines; one open file is for one, but for
-// ReadAt. A directory is read as it was when it was opened.
+// The filesystem is safe for concurrent use. An open file is not, except for ReadAt.
+// An open directory shows its entries at the time it was opened.
 func NewMem() afero.Fs { return &mem{inner: afero.NewMemMapFs()} }
 
-// mem guards afero.MemMapFs, which makes missing parents, orphans the children of
-// what it removes and can crash when two goroutines rename at once.
+// mem wraps afero.MemMapFs, which creates missing parents, leaves the children of a
+// removed directory behind, and can crash in concurrent renames.
 type mem struct {
-	mu    sync.RWMutex // held around all that looks at or changes the tree
+	mu    sync.RWMutex // guards the tree of names
 	inner afero.Fs
 }
 
-// umask is what a disk would take off the mode of a new file.
+// umask is removed from the mode of new files, as on disk.
 const umask = 0o022
 
 func (m *mem) Name() string { return "Mem" }
 
-// find looks a path up. A missing one is ENOTDIR when something above it is a
-// file, else fs.ErrNotExist.
+// find returns the FileInfo of a path. If the path does not exist, the error is
+// ENOTDIR if one of its parents is a file, and else fs.ErrNotExist.
 func (m *mem) find(name string) (fs.FileInfo, error) {
 	if _, err := local(name); err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (m *mem) find(name string) (fs.FileInfo, error) {
 	return nil, fs.ErrNotExist
 }
 
-// findParent checks that the directory which holds name exists.
+// findParent checks that the parent of name exists and is a directory.
 func (m *mem) findParent(name string) error {
 	parent, err := m.find(path.Dir(virtual(name)))
 	if err == nil && !parent.IsDir() {
@@ -254,7 +254,7 @@ func (m *mem) rename(from, to string) error {
 	return m.inner.Rename(filepath.FromSlash(from), filepath.FromSlash(to))
 }
 
-// change runs f on an existing path.
+// change calls f with a path that exists, in the form that inner expects.
 func (m *mem) change(op, name string, f func(host string) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -276,7 +276,7 @@ func (m *mem) Chown(name string, uid, gid int) error {
 func (m *mem) Chtimes(name string, atime, mtime time.Time) error {
 	return m.change("chtimes", name, func(host string) error {
 		if mtime.IsZero() {
-			return nil // as on disk: leave it
+			return nil // unchanged, as on disk
 		}
 		return m.inner.Chtimes(host, atime, mtime)
 	})

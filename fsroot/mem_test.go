@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// A directory that shrinks while it is read in pieces must not panic, and the
-// reader sees what was there when it opened it.
+// If entries are removed while a directory is read in pieces, the reader must not panic, and
+// gets the entries at the time it opened the directory.
 func TestMemReaddirWhileRemoving(t *testing.T) {
 	m := NewMem()
 	for i := range 10 {
@@ -49,8 +49,8 @@ func TestMemOpenFileSurvivesRemove(t *testing.T) {
 	}
 }
 
-// Many goroutines that make, list, move and remove the same names: each answer is
-// either success or one of the errors that a race can give, and nothing crashes.
+// Many goroutines create, list, move and remove the same names. Each operation must succeed
+// or return one of the errors that a race can cause, and nothing may crash.
 func TestMemConcurrent(t *testing.T) {
 	m := NewMem()
 	allowed := []error{fs.ErrNotExist, fs.ErrExist}

@@ -9,9 +9,9 @@ import (
 	afmem "github.com/spf13/afero/mem"
 )
 
-// memDir is an open directory of mem. afero's own reads the live directory at an
-// offset and panics when entries went away in between, so this one keeps what
-// was there when it was opened.
+// memDir is an open directory of mem. It holds the entries at the time it was opened,
+// because that of afero reads the current entries at an offset, and panics when some
+// were removed meanwhile.
 type memDir struct {
 	afero.File
 	rest []fs.FileInfo
@@ -29,8 +29,8 @@ func readDir(f afero.File) (afero.File, error) {
 	return d, nil
 }
 
-// Readdir returns the next count entries, or all that are left when count is not
-// positive; io.EOF says that none are left.
+// Readdir returns the next count entries, or all that are left if count is not
+// positive. If count is positive and no entry is left, the error is io.EOF.
 func (d *memDir) Readdir(count int) ([]fs.FileInfo, error) {
 	if count > 0 && len(d.rest) == 0 {
 		return nil, io.EOF
@@ -43,7 +43,7 @@ func (d *memDir) Readdir(count int) ([]fs.FileInfo, error) {
 	return out, nil
 }
 
-// Readdirnames is Readdir for the names only.
+// Readdirnames is like Readdir, but returns only the names.
 func (d *memDir) Readdirnames(count int) ([]string, error) {
 	infos, err := d.Readdir(count)
 	names := make([]string, len(infos))
@@ -53,8 +53,8 @@ func (d *memDir) Readdirnames(count int) ([]string, error) {
 	return names, err
 }
 
-// memInfo is a FileInfo that does not change with the file. Sys identifies the file: it
-// is the same for all descriptions of it, whatever its name.
+// memInfo is a FileInfo that does not change with the file. The result of Sys identifies the
+// file: it is the same in every FileInfo of the file, also after a rename.
 type memInfo struct {
 	name    string
 	size    int64
@@ -68,7 +68,7 @@ func snapshot(fi fs.FileInfo) fs.FileInfo {
 	if live, ok := fi.(*afmem.FileInfo); ok {
 		i.data = live.FileData
 	}
-	if i.name == "" { // the top
+	if i.name == "" { // the root directory
 		i.name = "/"
 	}
 	return i

@@ -9,14 +9,17 @@ import (
 	afmem "github.com/spf13/afero/mem"
 )
 
-// memFile is an open file of mem. It mends what afero's own does unlike a disk:
-// ReadAt and WriteAt move the position, ReadAt stops short without io.EOF, a read
-// past the end is no EOF, a negative position panics and Seek to the end is a race
-// with whoever writes; and O_APPEND is a position at the time of opening. There is
-// nothing to lose by wrapping it: no system call takes memory for a file.
+// memFile is an open file of mem. It corrects where the file of afero differs from one
+// on disk:
+//
+//   - ReadAt and WriteAt move the position.
+//   - ReadAt returns fewer bytes without io.EOF, and a read past the end is not io.EOF.
+//   - A negative position panics.
+//   - Seek to the end races with writers.
+//   - O_APPEND only sets the position when the file is opened.
 type memFile struct {
 	*afmem.File
-	appends *sync.RWMutex // each write goes to the end, one after the other; nil: to the position
+	appends *sync.RWMutex // for O_APPEND: held while a write goes to the end; else nil
 }
 
 func (f memFile) Write(b []byte) (int, error) {
@@ -31,7 +34,7 @@ func (f memFile) Write(b []byte) (int, error) {
 	return f.File.Write(b)
 }
 
-// WriteString is Write for a string.
+// WriteString is like Write.
 func (f memFile) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
 
 func (f memFile) Read(b []byte) (int, error) {
@@ -42,7 +45,7 @@ func (f memFile) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// ReadAt may be called by several goroutines at once.
+// ReadAt may be called concurrently.
 func (f memFile) ReadAt(b []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, pathError("readat", f.Name(), syscall.EINVAL)

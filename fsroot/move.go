@@ -10,29 +10,32 @@ import (
 	"strings"
 )
 
-// maxMoved bounds how many entries are looked at before a directory is moved up.
+// maxMoved is the number of entries that are checked before a directory is moved to a higher
+// level. A directory with more entries is not moved.
 const maxMoved = 100_000
 
-// errMoved is returned for a directory that can't be moved up.
+// errMoved is returned for a directory that must not be moved to a higher level.
 var errMoved = &movedError{}
 
 type movedError struct{}
 
 func (*movedError) Error() string {
-	return "the directory holds links with \"..\", or more entries than are looked at for such links: it can't be moved to a higher level"
+	return "the directory can't be moved to a higher level: it contains links with \"..\", or too many entries to check for such links"
 }
 func (*movedError) Is(target error) bool { return target == fs.ErrPermission }
 
-// mayMove refuses moves that make a link lead somewhere else, and perhaps out of the
-// tree, for other programs of the host; os.Root keeps this one inside anyway. Clients
-// can make no such links (see SymlinkIfPossible), but they may move those that the
-// host's own users made:
+// mayMove returns an error for a move that could make a symlink lead out of the tree for other
+// programs of the host. (This program is safe in any case, because os.Root keeps it inside.)
+// Clients cannot create symlinks that allow this (see SymlinkIfPossible), but users of the host
+// can, and clients could move those:
 //
-//   - A link with ".." in its target stays in its directory.
-//   - A directory that holds links which climb out of it, at any depth, is not moved to
-//     a higher level. At the same level or below, what climbs stays inside.
+//   - A symlink with ".." in its target must stay in its directory.
+//   - A directory that contains, at any depth, a symlink whose target climbs out of the
+//     directory must not be moved to a higher level. At the same or a lower level, the target
+//     is still inside the tree.
 //
-// A rename within one directory changes nothing of that, and is not looked at.
+// A rename within one directory is always allowed, because it does not change where symlinks
+// lead.
 func (r *Root) mayMove(oldname, newname string) error {
 	oldDir, newDir := path.Dir(virtual(oldname)), path.Dir(virtual(newname))
 	if oldDir == newDir {
@@ -61,10 +64,11 @@ func (r *Root) mayMove(oldname, newname string) error {
 	if err != nil || to >= from {
 		return err
 	}
-	return r.inRoot("rename", oldname, false, r.climbsNot)
+	return r.inRoot("rename", oldname, false, r.checkClimbs)
 }
 
-// level returns how far the directory dir really is from the root.
+// level returns how many levels the directory dir is below the root, after its symlinks were
+// resolved.
 func (r *Root) level(dir string) (int, error) {
 	rel, err := local(dir)
 	if err == nil {
@@ -76,8 +80,8 @@ func (r *Root) level(dir string) (int, error) {
 	return strings.Count(rel, "/") + 1, nil
 }
 
-// climbsNot returns errMoved if a link in the directory rel climbs out of it.
-func (r *Root) climbsNot(rel string) error {
+// checkClimbs returns errMoved if a symlink in the directory rel, at any depth, climbs out of it.
+func (r *Root) checkClimbs(rel string) error {
 	top, err := openDir(r.root, rel)
 	if err != nil {
 		return err
@@ -88,7 +92,7 @@ func (r *Root) climbsNot(rel string) error {
 	for len(dirs) > 0 {
 		dir := dirs[len(dirs)-1]
 		dirs = dirs[:len(dirs)-1]
-		below, err := linksStay(top, dir, &left)
+		below, err := checkLinks(top, dir, &left)
 		if err != nil {
 			return err
 		}
@@ -97,9 +101,9 @@ func (r *Root) climbsNot(rel string) error {
 	return nil
 }
 
-// linksStay looks at the links of one directory below top, and returns the directories
-// in it. left is how many entries may still be looked at.
-func linksStay(top *os.Root, dir string, left *int) (below []string, err error) {
+// checkLinks checks the symlinks in one directory, dir, for targets outside top. It returns the
+// directories in dir. left is the number of entries that may still be checked.
+func checkLinks(top *os.Root, dir string, left *int) (below []string, err error) {
 	f, err := top.Open(dir)
 	if err != nil {
 		return nil, err

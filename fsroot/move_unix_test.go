@@ -12,23 +12,23 @@ import (
 	"testing"
 )
 
-// TestMovedLinksStayInside: whatever a client makes and moves about, no link leads out
-// of the root for the host's other programs; links that the host's users made still work.
+// TestMovedLinksStayInside checks that symlinks that a client creates and moves never lead out of the
+// root for other programs of the host, and that symlinks created by users of the host still work.
 func TestMovedLinksStayInside(t *testing.T) {
 	j := newJail(t)
 	host := filepath.Join(j.top, "root")
-	// A link that would lead out as soon as it is moved up can't be made.
+	// A symlink that would lead out after a move to a higher level is refused.
 	check(t, j.MkdirAll("/a/b/c", 0o755))
 	for _, target := range []string{"../../../secret", "../../../../secret", "../../in/../../../secret", "/in/f", "../x", ".."} {
 		wantErr(t, j.SymlinkIfPossible(target, "/a/b/c/l"), fs.ErrPermission, "/a/b/c/l", j.top)
 	}
-	// One that the host's users made is renamed in its directory, and moved nowhere else,
-	// by itself or with a directory, unless that does not lead up.
+	// One that users of the host created can be renamed in its directory. It can only be moved
+	// elsewhere with a directory, and not to a higher level.
 	check(t, os.Symlink("../../../in/f", filepath.Join(host, "a/b/c/up")))
 	check(t, os.Symlink("../c/inner", filepath.Join(host, "a/b/c/near")))
 	check(t, os.Symlink(filepath.Join(host, "absdir")+"/../rel", filepath.Join(host, "a/abs")))
 	if got := get(t, j, "/a/b/c/up"); got != "root/in/f" {
-		t.Errorf("it holds %q", got)
+		t.Errorf("it contains %q", got)
 	}
 	check(t, j.Rename("/a/b/c/up", "/a/b/c/up2"))
 	for _, tt := range []struct {
@@ -39,24 +39,24 @@ func TestMovedLinksStayInside(t *testing.T) {
 		{"/a/b/c/up2", "/in/deep/up", false},
 		{"/a/b/c", "/c", false},
 		{"/a/b", "/b2", false},
-		{"/a/b", "/abstop/b2", false}, // the real level counts, not that of the path
+		{"/a/b", "/abstop/b2", false}, // the real level matters, not that of the path
 		{"/a/b", "/in/deep/b2", true},
 		{"/in/deep/b2/c", "/in/deep/c", false},
 		{"/in/deep/b2", "/in/deep/b3", true},
-		{"/a/abs", "/abs2", true}, // an absolute link means the same anywhere
+		{"/a/abs", "/abs2", true}, // the place of an absolute link does not matter
 	} {
 		if err := j.RenameNew(tt.from, tt.to); !tt.ok && !errors.Is(err, fs.ErrPermission) {
-			t.Errorf("%s to %s, which is new: %v", tt.from, tt.to, err)
+			t.Errorf("%s to the new name %s: %v", tt.from, tt.to, err)
 		} else if tt.ok {
 			check(t, err)
-			check(t, os.Rename(filepath.Join(host, tt.to), filepath.Join(host, tt.from))) // as a client may not
+			check(t, os.Rename(filepath.Join(host, tt.to), filepath.Join(host, tt.from))) // on the host, because a client may not
 		}
 		err := j.Rename(tt.from, tt.to)
 		if tt.ok != (err == nil) || err != nil && !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("%s to %s: %v", tt.from, tt.to, err)
 		}
 	}
-	// Without such links a directory goes anywhere.
+	// A directory without such links can be moved anywhere.
 	check(t, j.MkdirAll("/p/q/r", 0o755))
 	check(t, j.SymlinkIfPossible("r/x", "/p/q/l"))
 	check(t, os.Symlink("../r/x", filepath.Join(host, "p/q/r/back")))
@@ -64,7 +64,7 @@ func TestMovedLinksStayInside(t *testing.T) {
 	if target, err := os.Readlink(filepath.Join(host, "q/l")); err != nil || target != "r/x" {
 		t.Errorf("%q, %v", target, err)
 	}
-	// What a client can make and move never resolves to anything outside.
+	// The symlinks that a client can create and move never lead out.
 	check(t, filepath.WalkDir(filepath.Join(host, "q"), func(p string, _ fs.DirEntry, err error) error {
 		if to, err := filepath.EvalSymlinks(p); err == nil && !strings.HasPrefix(to, host) {
 			t.Errorf("%s leads to %s", p, to)
@@ -73,8 +73,8 @@ func TestMovedLinksStayInside(t *testing.T) {
 	}))
 }
 
-// TestMoveUpIsBounded: a directory is looked through for links only so far, and is not
-// moved up if that is not all of it.
+// TestMoveUpIsBounded checks that the search for symlinks is limited, and that a directory with more
+// entries than the limit is not moved to a higher level.
 func TestMoveUpIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	root, err := os.OpenRoot(dir)
@@ -84,16 +84,16 @@ func TestMoveUpIsBounded(t *testing.T) {
 		check(t, os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), nil, 0o600))
 	}
 	left := 300
-	if _, err := linksStay(root, ".", &left); err != nil || left != 0 {
+	if _, err := checkLinks(root, ".", &left); err != nil || left != 0 {
 		t.Errorf("%v, %d left", err, left)
 	}
 	left = 299
-	if _, err := linksStay(root, ".", &left); !errors.Is(err, errMoved) {
+	if _, err := checkLinks(root, ".", &left); !errors.Is(err, errMoved) {
 		t.Errorf("one entry too many: %v", err)
 	}
 }
 
-// TestPathsAreBounded: no path of more than 4096 bytes or 256 levels reaches the host.
+// TestPathsAreBounded checks that paths of more than 4096 bytes or 256 levels are refused.
 func TestPathsAreBounded(t *testing.T) {
 	j := newJail(t)
 	for _, fsys := range []interface {
@@ -103,7 +103,7 @@ func TestPathsAreBounded(t *testing.T) {
 			strings.Repeat("/d", maxLevels):           fs.ErrNotExist,
 			strings.Repeat("/d", maxLevels+1):         fs.ErrInvalid,
 			longPath + "x":                            fs.ErrInvalid,
-			strings.Repeat("/d/..", 5000) + "/no/way": fs.ErrNotExist, // as it is once it is clean
+			strings.Repeat("/d/..", 5000) + "/no/way": fs.ErrNotExist, // the cleaned path is short
 		} {
 			if err := fsys.Mkdir(path, 0o755); !errors.Is(err, kind) {
 				t.Errorf("%d bytes: %.80v…, want %v", len(path), err, kind)
@@ -113,10 +113,10 @@ func TestPathsAreBounded(t *testing.T) {
 	wantErr(t, j.SymlinkIfPossible(strings.Repeat("x/", 3000), "/l"), fs.ErrInvalid, "/l", j.top)
 }
 
-var longPath = strings.Repeat("/"+strings.Repeat("n", 240), 17)[:maxPath+1] // with the slash that does not count
+var longPath = strings.Repeat("/"+strings.Repeat("n", 240), 17)[:maxPath+1] // the first slash does not count
 
-// TestResolveIsLinear counts what the resolution of a path hands to the system: so many
-// components for each of its own, however deep it is and however often it goes up.
+// TestResolveIsLinear checks that the number of components in system calls is proportional to the
+// length of the resolved path, whatever its depth and the number of its "..".
 func TestResolveIsLinear(t *testing.T) {
 	j := newJail(t)
 	const deep = 200
@@ -139,14 +139,14 @@ func TestResolveIsLinear(t *testing.T) {
 			t.Errorf("%.20s…: %d steps, want at most %d (%v)", tt.path, w.steps, tt.most, err)
 		}
 	}
-	// The dearest path that there is ends at a fixed price.
+	// The most expensive path ends at the limit.
 	dear := walk{root: j.Root, missing: -1}
 	_, err := dear.resolve(p+strings.Repeat("/../d", 600), true)
 	dear.close()
 	if err == nil || dear.steps > maxSteps+deep {
 		t.Errorf("%d steps, %v", dear.steps, err)
 	}
-	// A target without ".." is not resolved at all: a listing of many links reads each once.
+	// A target without ".." is not resolved, so a listing of many links reads each only once.
 	check(t, j.SymlinkIfPossible("x", "/"+p+"/l"))
 	if got, err := j.ReadlinkIfPossible("/" + p + "/l"); err != nil || got != "x" {
 		t.Errorf("%q, %v", got, err)
@@ -156,8 +156,8 @@ func TestResolveIsLinear(t *testing.T) {
 	}
 }
 
-// In a tree of its own a program may make links that lead up, as a copy of another tree
-// has them; they lead out of it no more than others.
+// With WithUpwardLinks, symlinks with ".." can be created, for a copy of another tree. They cannot
+// lead out either.
 func TestUpwardLinks(t *testing.T) {
 	j := newJail(t)
 	up := j.WithUpwardLinks()

@@ -9,20 +9,21 @@ import (
 	"strings"
 )
 
-// Nesting knows a set of directories of the host, and which paths lead through one of
-// them. Whoever may write in a directory decides what the paths through it lead to, so
-// Open opens what lies in one of the set through it. Directories are recognized by what
-// the host says of their identity, whatever they are called, and by their names where
-// they are missing.
+// Nesting holds a set of directories of the host, some of which may be inside others. A user who
+// may write in the outer directory could replace a part of the path to the inner one by a symlink.
+// So Open opens an inner directory through the Root of the outer one.
 //
-// A Nesting does not change after NewNesting, and may be used by several goroutines.
+// Directories are recognized by their identity on the host (device and inode on Unix), so their
+// path does not matter. Directories that do not exist yet are recognized by their path.
+//
+// A Nesting is immutable and safe for concurrent use.
 type Nesting struct {
-	byID   map[any]string
-	byPath map[string]string
-	inner  map[place]string // the directories of the set that lie in another one
+	byID   map[any]string    // from the identity to the directory as it was given to NewNesting
+	byPath map[string]string // from the absolute path
+	inner  map[place]string  // the directories of the set that are inside another one
 }
 
-// place is a path below a directory of the set.
+// place is a path, rest, below a directory of the set.
 type place struct{ dir, rest string }
 
 // NewNesting returns the Nesting of a set of directories.
@@ -44,7 +45,7 @@ func NewNesting(dirs []string) *Nesting {
 	return n
 }
 
-// identity is what tells a directory from every other one, or nil if it is missing.
+// identity returns a value that identifies a directory on this host, or nil if it does not exist.
 func identity(dir string) any {
 	fi, err := os.Stat(dir)
 	if err != nil {
@@ -59,8 +60,8 @@ func identity(dir string) any {
 	return nil
 }
 
-// Outer returns the innermost directory of the set that the path leads through on the
-// way to its end, and the rest of the path. The end itself does not count.
+// Outer returns the innermost directory of the set that contains the path name, and the rest of
+// the path below that directory. A directory does not contain itself.
 func (n *Nesting) Outer(name string) (dir, rest string, ok bool) {
 	p, ok := n.first(name)
 	if !ok {
@@ -75,8 +76,8 @@ func (n *Nesting) Outer(name string) (dir, rest string, ok bool) {
 	return p.dir, p.rest, true
 }
 
-// first returns the first directory of the set that a path leads through. What comes
-// behind it is not looked at: symlinks there are made by those who may write in it.
+// first returns the outermost directory of the set on the path name. It does not resolve the rest
+// of the path, because users who may write in the directory control the symlinks there.
 func (n *Nesting) first(name string) (place, bool) {
 	abs, err := filepath.Abs(name)
 	if err != nil {
@@ -96,7 +97,7 @@ func (n *Nesting) first(name string) (place, bool) {
 		todo = todo[1:]
 		next := filepath.Join(at, part)
 		target, err := os.Readlink(next)
-		if err != nil { // no link, or it is missing
+		if err != nil { // not a symlink, or it does not exist
 			at = next
 			continue
 		}
@@ -114,7 +115,7 @@ func (n *Nesting) first(name string) (place, bool) {
 
 func splitHost(p string) []string { return strings.Split(filepath.ToSlash(p), "/") }
 
-// known returns the directory of the set that at is.
+// known returns the directory of the set that is the same as at.
 func (n *Nesting) known(at string) (string, bool) {
 	if dir, ok := n.byPath[at]; ok {
 		return dir, true
@@ -126,11 +127,11 @@ func (n *Nesting) known(at string) (string, bool) {
 	return dir, ok
 }
 
-// maxNested bounds how many directories of the set lie in each other.
+// maxNested is the limit for the depth to which directories of the set are nested.
 const maxNested = 16
 
-// Open opens the directory dir as OpenRoot does or, if it lies in a directory of the
-// set, through that one: symlinks in there lead to nothing outside of it.
+// Open opens the directory dir like OpenRoot. If dir is inside a directory of the set, it opens dir
+// through the Root of that directory, so that symlinks in there cannot lead out of it.
 func (n *Nesting) Open(dir string) (*Root, error) { return n.open(dir, 0) }
 
 func (n *Nesting) open(dir string, depth int) (*Root, error) {
@@ -139,7 +140,7 @@ func (n *Nesting) open(dir string, depth int) (*Root, error) {
 		return OpenRoot(dir)
 	}
 	if depth == maxNested {
-		return nil, &fs.PathError{Op: "open", Path: dir, Err: fmt.Errorf("more than %d directories that are served lie in each other", maxNested)}
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: fmt.Errorf("more than %d served directories are nested in each other", maxNested)}
 	}
 	r, err := n.open(outer, depth+1)
 	if err != nil {
@@ -149,8 +150,8 @@ func (n *Nesting) open(dir string, depth int) (*Root, error) {
 	sub, err := r.Sub(rest)
 	if err != nil {
 		err = cause(err)
-		if err == fs.ErrPermission { //nolint:errorlint // the host's own refusal, EACCES, is not meant
-			err = fmt.Errorf("it lies in %s, where users may write, and is a link that leads out of that", outer)
+		if err == fs.ErrPermission { //nolint:errorlint // not EACCES of the host, which errors.Is would match too
+			err = fmt.Errorf("it is in %s, where users may write, and is a link that leads out of it", outer)
 		}
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}

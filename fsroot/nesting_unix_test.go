@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestNesting: a directory that lies in another one of the set is opened through it,
-// under whatever name it is asked for, so what is put in its place leads nowhere else.
+// TestNesting checks that a directory inside another one of the set is opened through that one,
+// by whatever path, so that a symlink in its place cannot lead out.
 func TestNesting(t *testing.T) {
 	top := t.TempDir()
 	at := func(name string) string { return filepath.Join(top, name) }
@@ -38,7 +38,7 @@ func TestNesting(t *testing.T) {
 	}
 	holds := func(name, want string) {
 		t.Helper()
-		r, err := set().Open(at(name)) // as after a restart
+		r, err := set().Open(at(name)) // with a new Nesting, as after a restart
 		if err != nil {
 			if want != "" {
 				t.Errorf("%s: %v", name, err)
@@ -49,7 +49,7 @@ func TestNesting(t *testing.T) {
 		if want == "" {
 			t.Errorf("%s was opened", name)
 		} else if got := get(t, r, "/f"); got != want {
-			t.Errorf("%s holds %s, want %s", name, got, want)
+			t.Errorf("%s contains %s, want %s", name, got, want)
 		}
 	}
 	swap := func(name, target string) {
@@ -59,13 +59,13 @@ func TestNesting(t *testing.T) {
 	}
 	holds("srv/a/b/c", "srv/a/b/c")
 	holds("alias/a/b/c", "srv/a/b/c")
-	holds("current", "free") // outside the set links are the administrator's
+	holds("current", "free") // symlinks outside the set are trusted
 	swap("srv/a/b/c", "../own")
-	holds("srv/a/b/c", "") // out of b, though not of a
+	holds("srv/a/b/c", "") // it leads out of b, although not out of a
 	swap("srv/a/b", "own")
-	holds("srv/a/b", "srv/a/own") // a's users may let it lead to a's own files
+	holds("srv/a/b", "srv/a/own") // users of a may make it lead to other files of a
 	swap("srv/a/b", "../other")
-	holds("srv/a/b", "") // and to nothing else of srv
+	holds("srv/a/b", "") // but not to other files of srv
 	swap("srv/a/b", at("out"))
 	holds("srv/a/b", "")
 	holds("deep", "")
@@ -74,7 +74,8 @@ func TestNesting(t *testing.T) {
 	holds("alias/a", "")
 }
 
-// TestNestingInACircle: links that make two directories lie in each other are an error.
+// TestNestingInACircle checks that two directories that are inside each other, through symlinks, are an
+// error.
 func TestNestingInACircle(t *testing.T) {
 	top := t.TempDir()
 	at := func(name string) string { return filepath.Join(top, name) }
@@ -86,6 +87,6 @@ func TestNestingInACircle(t *testing.T) {
 	n := NewNesting([]string{at("one/l"), at("two/l")})
 	if r, err := n.Open(at("one/l")); err == nil {
 		_ = r.Close()
-		t.Error("it was opened")
+		t.Error("the directory was opened")
 	}
 }

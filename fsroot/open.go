@@ -1,11 +1,10 @@
-// Package fsroot opens the storage that miniftp works on as an afero.Fs: a
-// directory on disk that no path and no symlink can leave, or a filesystem in
-// memory.
+// Package fsroot provides filesystems for an FTP server as afero.Fs: a directory on
+// disk that no path and no symlink can leave, or a filesystem in memory.
 //
-// Paths are virtual: absolute, with slashes, and "/" is the top of the storage.
-// They are cleaned lexically first, so "/../x" is "/x". Errors carry the virtual
-// path and never a host path; only a file that is already open may still name
-// the host path in errors of its own, because it is handed out unwrapped.
+// Paths are virtual: they are absolute, use slashes, and "/" is the top of the
+// storage. A path is first cleaned lexically, so "/../x" is "/x". Errors contain the
+// virtual path and never a path of the host, with one exception: opened files are not
+// wrapped, so the errors of their own methods may contain a path of the host.
 package fsroot
 
 import (
@@ -22,20 +21,19 @@ import (
 	"github.com/spf13/afero"
 )
 
-// scheme is one kind of storage that Open knows besides a plain directory.
+// scheme is a kind of storage that Open supports besides a directory.
 type scheme struct {
-	name string // what stands before "://"
+	name string // the part of the URL before "://"
 	open func(rest string) (afero.Fs, io.Closer, error)
 }
 
-// schemes lists the kinds of storage; a new kind is a new row.
 var schemes = []scheme{
 	{"mem", openMem},
 }
 
-// Open opens the storage that spec names: a directory ("" is the current one)
-// or a URL of a known scheme, today only "mem://". Close the closer when the
-// storage is no longer used.
+// Open opens the storage spec, which is a directory ("" means the current one) or
+// a URL with a supported scheme; the only one is "mem://". The caller must close
+// the closer when the storage is no longer used.
 func Open(spec string) (afero.Fs, io.Closer, error) {
 	name, rest, _ := strings.Cut(spec, "://")
 	if !IsURL(spec) {
@@ -58,14 +56,14 @@ func Open(spec string) (afero.Fs, io.Closer, error) {
 	return nil, nil, fmt.Errorf("unknown storage %q: want a directory or %s", spec, strings.Join(known, ", "))
 }
 
-// IsURL reports whether Open takes spec for a URL and not for a directory.
+// IsURL reports whether Open treats spec as a URL and not as a directory.
 func IsURL(spec string) bool {
 	name, _, found := strings.Cut(spec, "://")
 	return found && isScheme(name)
 }
 
-// isScheme reports whether s has the form of a URL scheme (RFC 3986 §3.1), so
-// that "./odd://dir" is still taken for a directory.
+// isScheme reports whether s has the form of a URL scheme (RFC 3986 §3.1). Without
+// this check, a directory named "./odd://dir" could not be opened.
 func isScheme(s string) bool {
 	for i, c := range s {
 		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
@@ -78,27 +76,27 @@ func isScheme(s string) bool {
 
 func openMem(rest string) (afero.Fs, io.Closer, error) {
 	if rest != "" {
-		return nil, nil, fmt.Errorf("mem:// takes no path, but %q follows it", rest)
+		return nil, nil, fmt.Errorf("mem:// has no path, but %q follows it", rest)
 	}
 	return NewMem(), noClose{}, nil
 }
 
-// noClose is the closer of a storage that holds nothing open.
+// noClose is the closer of a storage that needs no Close.
 type noClose struct{}
 
 func (noClose) Close() error { return nil }
 
-// virtual gives the cleaned absolute form of a path, as it appears in errors.
+// virtual returns the cleaned absolute form of a path, which errors contain.
 func virtual(name string) string { return path.Clean("/" + name) }
 
-// Limits of a path. Each level costs a system call in each operation, so a client must
-// not be able to make paths as long as it likes.
+// The limits for a path. Each level costs a system call in every operation, so clients
+// must not be able to create arbitrarily long paths.
 const (
-	maxPath   = 4096 // bytes, as Linux
+	maxPath   = 4096 // bytes, as on Linux
 	maxLevels = 256
 )
 
-// errLong is returned for a path beyond the limits.
+// errLong is returned for a path that exceeds the limits.
 var errLong = &longError{}
 
 type longError struct{}
@@ -108,9 +106,9 @@ func (*longError) Error() string {
 }
 func (*longError) Is(target error) bool { return target == fs.ErrInvalid }
 
-// local gives the path relative to the top of the storage, with slashes; the top
-// itself is ".". Names that the host could not hold, or would take apart in
-// another way than we do, are refused with fs.ErrInvalid.
+// local returns the path relative to the top of the storage, with slashes; the top
+// itself is ".". A name that the host does not allow, or would split into components
+// differently, is refused with fs.ErrInvalid.
 func local(name string) (string, error) {
 	if strings.IndexByte(name, 0) >= 0 {
 		return "", fs.ErrInvalid
@@ -123,7 +121,7 @@ func local(name string) (string, error) {
 		return "", errLong
 	}
 	if runtime.GOOS == "windows" {
-		// Elsewhere Localize would do harm: it refuses names that are not UTF-8.
+		// Only on Windows, because Localize refuses names that are not UTF-8.
 		if _, err := filepath.Localize(rel); err != nil {
 			return "", fs.ErrInvalid
 		}
@@ -131,7 +129,7 @@ func local(name string) (string, error) {
 	return rel, nil
 }
 
-// pathError wraps what went wrong with the virtual path, and only that path.
+// pathError returns err in a *fs.PathError with the virtual path, without paths of the host.
 func pathError(op, name string, err error) error {
 	if err == nil {
 		return nil
@@ -139,7 +137,7 @@ func pathError(op, name string, err error) error {
 	return &fs.PathError{Op: op, Path: virtual(name), Err: cause(err)}
 }
 
-// cause strips the wrappers that carry a path of the host.
+// cause removes the wrappers that contain a path of the host.
 func cause(err error) error {
 	for {
 		var inPath *fs.PathError

@@ -18,7 +18,7 @@ func TestOpen(t *testing.T) {
 	check(t, os.MkdirAll(filepath.FromSlash("sub"), 0o755))
 	tests := []struct {
 		spec string
-		name string // of the filesystem; empty: an error that contains want
+		name string // of the filesystem; if empty, an error that contains want is expected
 		want string
 	}{
 		{"", "Root", ""},
@@ -26,7 +26,7 @@ func TestOpen(t *testing.T) {
 		{"sub", "Root", ""},
 		{"mem://", "Mem", ""},
 		{"MEM://", "Mem", ""},
-		{"mem://x", "", "takes no path"},
+		{"mem://x", "", "has no path"},
 		{"s3://bucket", "", `unknown storage "s3://bucket": want a directory or mem://`},
 		{odd, "", "no such file"},
 		{"missing", "", "missing"},
@@ -82,7 +82,7 @@ func TestFS(t *testing.T) {
 	}
 }
 
-// both returns one empty filesystem of each kind.
+// both returns an empty filesystem of each kind.
 func both(t *testing.T) map[string]afero.Fs {
 	t.Helper()
 	r, err := OpenRoot(t.TempDir())

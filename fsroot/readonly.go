@@ -9,12 +9,12 @@ import (
 	"github.com/spf13/afero"
 )
 
-// ReadOnly wraps a filesystem so that every change is refused with
-// fs.ErrPermission before it reaches the filesystem. Files and directories are
-// handed out as the inner filesystem opens them, so a bare *os.File stays bare.
-// Lstat, Readlink, Free and Sys are passed on to a filesystem that has them.
+// ReadOnly returns a filesystem that refuses every change to inner with
+// fs.ErrPermission. Files and directories are those that inner opens, without a
+// wrapper. The methods for Lstat, Readlink, Free and Sys call those of inner, if it has
+// them.
 //
-// afero's own read-only filter hides Free and Sys, and its errors carry no path.
+// afero.NewReadOnlyFs, in contrast, hides Free and Sys, and its errors contain no path.
 func ReadOnly(inner afero.Fs) afero.Fs { return &readOnly{inner} }
 
 type readOnly struct{ inner afero.Fs }
@@ -34,7 +34,7 @@ func (r *readOnly) OpenFile(name string, flag int, perm fs.FileMode) (afero.File
 	return r.inner.OpenFile(name, flag, perm)
 }
 
-// writeFlags are the flags of OpenFile that can change something.
+// writeFlags holds the flags of OpenFile that can change something.
 const writeFlags = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREATE | os.O_TRUNC
 
 func (r *readOnly) Stat(name string) (fs.FileInfo, error) { return r.inner.Stat(name) }
@@ -65,7 +65,7 @@ func (r *readOnly) ReadlinkIfPossible(name string) (string, error) {
 	return "", pathError("readlink", name, afero.ErrNoReadlink)
 }
 
-// Free passes on to the inner filesystem; see Root.Free.
+// Free calls Free of the inner filesystem; see Root.Free.
 func (r *readOnly) Free(name string) (int64, error) {
 	if f, ok := r.inner.(interface {
 		Free(name string) (int64, error)
@@ -75,7 +75,7 @@ func (r *readOnly) Free(name string) (int64, error) {
 	return 0, pathError("free", name, errors.ErrUnsupported)
 }
 
-// Sys passes on to the inner filesystem; see Root.Sys.
+// Sys calls Sys of the inner filesystem; see Root.Sys.
 func (r *readOnly) Sys(fi fs.FileInfo) (Sys, bool) {
 	if s, ok := r.inner.(interface {
 		Sys(fi fs.FileInfo) (Sys, bool)

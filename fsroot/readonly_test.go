@@ -35,7 +35,7 @@ func TestReadOnlyRefusesEveryChange(t *testing.T) {
 			t.Run(kind+" "+name, func(t *testing.T) {
 				wantErr(t, write(ReadOnly(inner)), fs.ErrPermission, "/f", hostOf(inner))
 				if got := get(t, inner, "/f"); got != "one" {
-					t.Errorf("the file now holds %q", got)
+					t.Errorf("the file now contains %q", got)
 				}
 			})
 		}
@@ -52,12 +52,12 @@ func TestReadOnlyPassesOn(t *testing.T) {
 			defer f.Close()
 			_, bare := f.(*os.File)
 			if want := kind == "root"; bare != want {
-				t.Errorf("handed out a %T", f)
+				t.Errorf("opened a %T", f)
 			}
 			fi, lstat, err := ro.(afero.Lstater).LstatIfPossible("/f")
 			check(t, err)
 			if want := kind == "root"; lstat != want || fi.Size() != 3 {
-				t.Errorf("lstat gave %v, size %d", lstat, fi.Size())
+				t.Errorf("lstat returned %v, size %d", lstat, fi.Size())
 			}
 			_, err = ro.(*readOnly).Free("/")
 			_, known := ro.(*readOnly).Sys(fi)

@@ -12,20 +12,20 @@ import (
 	"github.com/spf13/afero"
 )
 
-// Root is a directory of the host as an afero.Fs that nothing leads out of: it
-// works through os.Root, so each step of a path is checked by the operation that
-// takes it, and a symlink swapped between a check and its use gains nothing.
+// Root is a directory of the host as an afero.Fs. No path leads out of it. Root works
+// through os.Root, which checks every step of a path in the operation itself, so
+// replacing a directory by a symlink at the right moment does not help an attacker.
 //
-// Symlinks that stay inside work, absolute ones too when their target lies under
-// the directory. One that leads out is refused with fs.ErrPermission, by every
-// method. Errors are *fs.PathError with the virtual path. Opened files are bare
-// *os.File, so that sendfile and splice work on them.
+// Symlinks work if their target is inside the directory, also if it is an absolute path.
+// Every method refuses a symlink that leads out with fs.ErrPermission. Errors are
+// *fs.PathError with the virtual path. Opened files are *os.File, so that sendfile and
+// splice work with them.
 //
-// All methods may be used by several goroutines at once.
+// A Root is safe for concurrent use.
 type Root struct {
 	root     *os.Root
-	prefixes []string // host paths that mean this directory, without final slash
-	escape   error    // what os.Root answers for a path that leads out
+	prefixes []string // the host paths of this directory, without a slash at the end
+	escape   error    // the error of os.Root for a path that leads out
 	upward   bool     // see WithUpwardLinks
 }
 
@@ -34,7 +34,8 @@ var (
 	_ afero.Symlinker = (*Root)(nil)
 )
 
-// errSpecial refuses to open what could block or has effects of its own.
+// errSpecial is returned for FIFOs, sockets and devices. Opening one may block or have
+// side effects.
 var errSpecial = &specialError{}
 
 type specialError struct{}
@@ -48,7 +49,8 @@ func OpenRoot(dir string) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(trimSeparator(abs) + string(filepath.Separator)) // with it, a FIFO is refused at once
+	// The separator at the end makes the open of a FIFO fail at once.
+	root, err := os.OpenRoot(trimSeparator(abs) + string(filepath.Separator))
 	if err != nil {
 		return nil, err
 	}
@@ -56,33 +58,33 @@ func OpenRoot(dir string) (*Root, error) {
 	if resolved, err := filepath.EvalSymlinks(abs); err == nil && resolved != abs {
 		r.prefixes = append(r.prefixes, trimSeparator(resolved))
 	}
-	// The error is not exported by os; asking for a path that leads out yields it.
+	// Package os does not export the error, so use a path that leads out to get it.
 	_, err = root.Lstat("/")
 	r.escape = cause(err)
 	return r, nil
 }
 
-// Close releases the directory. Open files stay usable; every other method then
-// fails with fs.ErrClosed.
+// Close closes the directory. Open files can still be used. All other methods then
+// fail with fs.ErrClosed.
 func (r *Root) Close() error { return r.root.Close() }
 
 // Name returns "Root".
 func (r *Root) Name() string { return "Root" }
 
-// Create creates or truncates a file for reading and writing, mode 0666 before
-// umask. The file is a bare *os.File.
+// Create creates or truncates a file for reading and writing, with mode 0666 before
+// umask. The file is an *os.File.
 func (r *Root) Create(name string) (afero.File, error) {
 	return r.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
 }
 
-// Open opens a file or directory for reading. It is a bare *os.File.
+// Open opens a file or directory for reading. The result is an *os.File.
 func (r *Root) Open(name string) (afero.File, error) {
 	return r.OpenFile(name, os.O_RDONLY, 0)
 }
 
 // OpenFile opens a regular file or a directory with the flags of os.OpenFile. The
-// file is a bare *os.File. Whatever else has a name (FIFO, socket, device) is
-// refused with an error that is fs.ErrInvalid, and never blocks.
+// result is an *os.File. For anything else, such as a FIFO, a socket or a device, the
+// error is fs.ErrInvalid; OpenFile does not block.
 func (r *Root) OpenFile(name string, flag int, perm fs.FileMode) (afero.File, error) {
 	exclusive := flag&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL
 	var f *os.File
@@ -90,13 +92,13 @@ func (r *Root) OpenFile(name string, flag int, perm fs.FileMode) (afero.File, er
 		f, err = r.root.OpenFile(rel, flag|openFlags, perm.Perm())
 		return err
 	})
-	if errors.Is(err, syscall.ENXIO) { // a socket, or a FIFO that nobody reads
+	if errors.Is(err, syscall.ENXIO) { // a socket, or a FIFO without a reader
 		return nil, pathError("open", name, errSpecial)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if exclusive { // we made it, so it is a regular file
+	if exclusive { // this call created it, so it is a regular file
 		return f, nil
 	}
 	fi, err := f.Stat()
@@ -110,15 +112,15 @@ func (r *Root) OpenFile(name string, flag int, perm fs.FileMode) (afero.File, er
 	return f, nil
 }
 
-// Mkdir makes a directory; its parent must exist.
+// Mkdir creates a directory. Its parent must exist.
 func (r *Root) Mkdir(name string, perm fs.FileMode) error {
 	return r.inRoot("mkdir", name, false, func(rel string) error {
 		return r.root.Mkdir(rel, perm.Perm())
 	})
 }
 
-// MkdirAll makes a directory and what is missing above it. A directory that is
-// there already is no error.
+// MkdirAll creates a directory and its missing parents. If the directory exists,
+// it does nothing.
 func (r *Root) MkdirAll(name string, perm fs.FileMode) error {
 	return r.inRoot("mkdir", name, true, func(rel string) error {
 		return r.root.MkdirAll(rel, perm.Perm())
@@ -134,8 +136,9 @@ func (r *Root) Remove(name string) error {
 	return r.inRoot("remove", name, false, r.root.Remove)
 }
 
-// RemoveAll removes a file or a directory with all that is in it. It follows no
-// symlink. A missing name is no error; "/" is refused with fs.ErrPermission.
+// RemoveAll removes a file, or a directory and everything in it. It does not follow
+// symlinks. If name does not exist, it returns nil. "/" is refused with
+// fs.ErrPermission.
 func (r *Root) RemoveAll(name string) error {
 	if virtual(name) == "/" {
 		return pathError("remove", name, fs.ErrPermission)
@@ -143,16 +146,20 @@ func (r *Root) RemoveAll(name string) error {
 	return r.inRoot("remove", name, false, r.root.RemoveAll)
 }
 
-// Rename moves oldname to newname, which it replaces if it is a file; a directory
-// is never replaced. Symlinks are moved, not followed. "/" is refused with
-// fs.ErrPermission on either side, and so is a move that would change what a link with
-// ".." in its target leads to (see mayMove).
+// Rename moves oldname to newname. It replaces a file at newname, but not a directory.
+// Symlinks are moved, not followed. The error is fs.ErrPermission if one of the names is
+// "/".
+//
+// The error is also fs.ErrPermission if a symlink with ".." in its target could lead out of
+// the tree after the move: if oldname is such a symlink and is moved to another directory,
+// or if it is a directory that contains such symlinks, or too many entries to check for them,
+// and is moved to a higher level.
 func (r *Root) Rename(oldname, newname string) error {
 	return r.move(oldname, newname, r.root.Rename)
 }
 
-// move runs step, which renames one relative path to another, for two names that may be
-// renamed so. All renames come through here.
+// move checks whether oldname may be moved to newname, and calls step with their relative paths.
+// All renames use move.
 func (r *Root) move(oldname, newname string, step func(from, to string) error) error {
 	if virtual(oldname) == "/" || virtual(newname) == "/" {
 		return pathError("rename", oldname, fs.ErrPermission)
@@ -175,7 +182,7 @@ func (r *Root) move(oldname, newname string, step func(from, to string) error) e
 	})
 }
 
-// Stat describes a file, following symlinks.
+// Stat returns the FileInfo of a file. It follows symlinks.
 func (r *Root) Stat(name string) (fs.FileInfo, error) {
 	var fi fs.FileInfo
 	err := r.inRoot("stat", name, true, func(rel string) (err error) {
@@ -185,38 +192,39 @@ func (r *Root) Stat(name string) (fs.FileInfo, error) {
 	return fi, err
 }
 
-// Chmod changes the mode, following symlinks.
+// Chmod changes the mode of a file. It follows symlinks.
 func (r *Root) Chmod(name string, mode fs.FileMode) error {
 	return r.inRoot("chmod", name, true, func(rel string) error {
 		return r.root.Chmod(rel, mode)
 	})
 }
 
-// Chown changes the owner and group, following symlinks; -1 leaves one as it is.
+// Chown changes the owner and the group of a file. It follows symlinks. -1 leaves an ID
+// unchanged.
 func (r *Root) Chown(name string, uid, gid int) error {
 	return r.inRoot("chown", name, true, func(rel string) error {
 		return r.root.Chown(rel, uid, gid)
 	})
 }
 
-// Chtimes changes the times of access and modification, following symlinks; a
-// zero time leaves one as it is.
+// Chtimes changes the access and modification times of a file. It follows symlinks. A
+// zero time leaves a time unchanged.
 func (r *Root) Chtimes(name string, atime, mtime time.Time) error {
 	return r.inRoot("chtimes", name, true, func(rel string) error {
 		return r.root.Chtimes(rel, atime, mtime)
 	})
 }
 
-// Directory is what Dir opens. It is an alias of an unnamed interface for the same
+// Directory is the result of Dir. It is an alias of an unnamed interface for the same
 // reason as Sys.
 type Directory = interface {
 	afero.Fs
 	io.Closer
 }
 
-// Dir holds a directory open, for several operations in it: none of them walks to it
-// again, whatever becomes of the path meanwhile. Paths are as seen from it, and no
-// symlink leads out of it. Whoever asks closes it.
+// Dir opens a directory for several operations in it. They all use the same directory,
+// even if it is renamed meanwhile, and do not resolve its path again. Paths are relative to
+// the directory, and no symlink leads out of it. The caller must close the result.
 func (r *Root) Dir(name string) (Directory, error) {
 	d := &Root{escape: r.escape}
 	err := r.inRoot("open", name, true, func(rel string) (err error) {
@@ -229,9 +237,8 @@ func (r *Root) Dir(name string) (Directory, error) {
 	return d, nil
 }
 
-// Sub opens the directory name below r as a Root of its own. Symlinks on the way are
-// followed only as far as they stay below r: whoever can change what is in r can't make
-// the name lead to anything outside.
+// Sub opens the directory name in r as a new Root. Symlinks in name are followed only if
+// they stay inside r, so a user who can write in r cannot make name lead out of it.
 func (r *Root) Sub(name string) (*Root, error) {
 	sub := &Root{escape: r.escape}
 	err := r.inRoot("open", name, true, func(rel string) (err error) {
@@ -247,9 +254,8 @@ func (r *Root) Sub(name string) (*Root, error) {
 	return sub, nil
 }
 
-// Free returns the bytes that an unprivileged user can still write to the
-// filesystem which holds name, or errors.ErrUnsupported where the host has no way
-// to tell.
+// Free returns the number of bytes that an unprivileged user can still write to the
+// filesystem of name. The error is errors.ErrUnsupported if the host does not report it.
 func (r *Root) Free(name string) (int64, error) {
 	f, err := r.Open(name)
 	if err != nil {
@@ -260,23 +266,24 @@ func (r *Root) Free(name string) (int64, error) {
 	return n, pathError("free", name, err)
 }
 
-// Sys says what the host knows about a file beyond fs.FileInfo. It is an alias of
-// an unnamed struct so that a package which does not import this one can still
-// ask any filesystem for it through an interface.
+// Sys holds attributes of a file that fs.FileInfo does not have. It is an alias of an
+// unnamed struct, so that other packages can declare an interface with the method Sys
+// without importing this one.
 type Sys = struct {
 	UID, GID uint32
 	Links    uint64 // hard links
 	Dev, Ino uint64 // together they identify the file on its host
 }
 
-// Sys returns the host's knowledge of a file that this Root described, and false
-// where there is none.
+// Sys returns the attributes of a file. fi must be from this Root. It returns false if the
+// host does not provide them.
 func (r *Root) Sys(fi fs.FileInfo) (Sys, bool) { return sysOf(fi) }
 
-// inRoot runs f on the path relative to the directory. When os.Root says that the
-// path leads out, an absolute symlink may be the reason: the path is resolved by
-// hand and tried once more, again through os.Root. follow says whether f follows
-// a symlink at the end of the path.
+// inRoot calls f with the path relative to the directory. If os.Root reports that the
+// path leads out, the reason may be an absolute symlink to a file inside, which os.Root
+// does not follow. In this case inRoot resolves the symlinks and calls f once more;
+// os.Root checks the new path again. follow must be true if f follows a symlink at the
+// end of the path.
 func (r *Root) inRoot(op, name string, follow bool, f func(rel string) error) error {
 	rel, err := local(name)
 	if err == nil {
@@ -290,7 +297,8 @@ func (r *Root) inRoot(op, name string, follow bool, f func(rel string) error) er
 	return r.fail(op, name, err)
 }
 
-// fail wraps an error with the virtual path; leading out becomes fs.ErrPermission.
+// fail adds the virtual path to an error. The error of os.Root for a path that leads out becomes
+// fs.ErrPermission.
 func (r *Root) fail(op, name string, err error) error {
 	if errors.Is(err, r.escape) {
 		err = fs.ErrPermission

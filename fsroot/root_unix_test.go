@@ -16,12 +16,12 @@ import (
 	"github.com/spf13/afero"
 )
 
-// jail is a root with links of every kind, and beside it what must stay out of
-// reach: secret (a file), out (a directory) and root_evil (a sibling whose name
+// jail is a root with symlinks of every kind. Next to it is what must stay out of
+// reach: secret (a file), out (a directory) and root_evil (a directory whose name
 // begins like the root's).
 type jail struct {
 	*Root
-	top string // host directory that holds root, out, root_evil and secret
+	top string // the host directory that contains root, out, root_evil and secret
 }
 
 func newJail(t *testing.T) jail {
@@ -35,7 +35,7 @@ func newJail(t *testing.T) jail {
 		check(t, os.WriteFile(host(file), []byte(file), 0o644))
 	}
 	for link, target := range map[string]string{
-		// These stay inside.
+		// These lead to files inside.
 		"rel": "in/f", "reldir": "in", "in/deep/up": "../f",
 		"abs": host("root/in/f"), "absdir": host("root/in"), "abstop": host("root"),
 		"abschain": host("root/reldir/deep/up"), "absdangling": host("root/in/new"),
@@ -45,7 +45,7 @@ func newJail(t *testing.T) jail {
 		"evil": host("root_evil"), "evilfile": host("root_evil/f"), "etc": "/etc",
 		"outback": "../root/in", "outchain": "outabsdir", "absthenout": host("root") + "/../out",
 		"outdangling": "../nothing", "outabsdangling": host("nothing"),
-		// These go nowhere.
+		// These lead to no file.
 		"loop": "loop", "absloop": host("root/absloop"),
 	} {
 		check(t, os.Symlink(target, host(filepath.Join("root", link))))
@@ -64,14 +64,14 @@ func TestLinksInside(t *testing.T) {
 		"/../abs", "/nothing/../abs",
 	} {
 		if got := get(t, j, name); got != "root/in/f" {
-			t.Errorf("%s holds %q", name, got)
+			t.Errorf("%s contains %q", name, got)
 		}
 		fi, err := j.Stat(name)
 		if err != nil || fi.Size() != int64(len("root/in/f")) {
 			t.Errorf("stat %s: %v, %v", name, fi, err)
 		}
 	}
-	// Writing, too: through a link to a directory, and through a dangling one.
+	// Writes work too: through a symlink to a directory, and through a dangling symlink.
 	put(t, j, "/absdir/made", "1")
 	put(t, j, "/absdangling", "2")
 	check(t, j.Mkdir("/absdir/sub", 0o755))
@@ -89,16 +89,16 @@ func TestLinksInside(t *testing.T) {
 	if fi.Mode().Perm() != 0o600 || !fi.ModTime().Equal(time.Unix(5, 0)) {
 		t.Errorf("through the link: mode %v, time %v", fi.Mode(), fi.ModTime())
 	}
-	// A link at the end is removed and renamed itself.
+	// A symlink at the end of the path is itself removed or renamed.
 	check(t, j.Rename("/abs", "/absdir/link"))
 	check(t, j.Remove("/absdir/link"))
 	check(t, j.RemoveAll("/absdir"))
 	if got := get(t, j, "/in/f"); got != "root/in/f" {
-		t.Errorf("the target of a removed link holds %q", got)
+		t.Errorf("the target of a removed link contains %q", got)
 	}
 }
 
-// Every method that takes a path, on every path that leads out.
+// Every method that has a path refuses every path that leads out.
 func TestEscapesRefused(t *testing.T) {
 	ops := map[string]func(j jail, name string) error{
 		"open":     func(j jail, n string) error { _, err := j.Open(n); return err },
@@ -125,13 +125,13 @@ func TestEscapesRefused(t *testing.T) {
 		"/outchain", "/absthenout", "/outdangling", "/outabsdangling",
 		"/reldir/../outreldir", "/abstop/outabsdir",
 	} {
-		j := newJail(t) // for all, as none changes it
+		j := newJail(t) // one for all, because none changes it
 		before := snapshotTree(t, j.top)
 		for op, f := range ops {
 			t.Run(op+name, func(t *testing.T) {
 				err := f(j, name)
 				if op == "readlink" && err == nil && filepath.Base(name) == "outchain" {
-					return // its own target is inside
+					return // the target of the link itself is inside
 				}
 				if !errors.Is(err, fs.ErrPermission) {
 					t.Errorf("error %v, want permission", err)
@@ -158,7 +158,7 @@ func errPath(err error) string {
 	return ""
 }
 
-// snapshotTree describes all files below a host directory.
+// snapshotTree returns a description of all files below a host directory.
 func snapshotTree(t *testing.T, top string) string {
 	t.Helper()
 	var out string
@@ -197,14 +197,14 @@ func TestLoops(t *testing.T) {
 func TestSymlink(t *testing.T) {
 	tests := []struct {
 		target, link string
-		onDisk       string // empty: refused
+		onDisk       string // empty means refused
 	}{
 		{"in/f", "/l", "in/f"},
 		{"/in/f", "/l", "in/f"},
 		{"/in/deep/x", "/absdir/deep/l", "x"},
 		{"/in/deep", "/in/deep/l", "."},
-		{"/reldir/f", "/in/l", "f"}, // what is really below is below
-		{"/in/f", "/in/deep/l", ""}, // the only way is up
+		{"/reldir/f", "/in/l", "f"}, // the real path is below the directory of the link
+		{"/in/f", "/in/deep/l", ""}, // the target is not below the directory of the link
 		{"/in/f", "/absdir/deep/l", ""},
 		{"/", "/in/deep/l", ""},
 		{"/../../in/f", "/l", "in/f"},
@@ -229,12 +229,12 @@ func TestSymlink(t *testing.T) {
 			if tt.onDisk == "" {
 				wantErr(t, err, fs.ErrPermission, tt.link, j.top)
 				if readErr == nil {
-					t.Errorf("the link was made, to %q", got)
+					t.Errorf("the link was created, with the target %q", got)
 				}
 				return
 			}
 			if err != nil || got != tt.onDisk {
-				t.Errorf("the link leads to %q (%v), want %q", got, err, tt.onDisk)
+				t.Errorf("the target of the link is %q (%v), want %q", got, err, tt.onDisk)
 			}
 		})
 	}
@@ -265,17 +265,17 @@ func TestBareFiles(t *testing.T) {
 		f, err := open()
 		check(t, err)
 		if _, ok := f.(*os.File); !ok {
-			t.Errorf("handed out a %T", f)
+			t.Errorf("opened a %T", f)
 		}
 		check(t, f.Close())
 	}
 }
 
-// A FIFO with nobody at its other end would block an ordinary open for ever.
+// An ordinary open of a FIFO would block until its other end is opened.
 func TestSpecialFilesRefused(t *testing.T) {
 	j := newJail(t)
 	check(t, syscall.Mkfifo(filepath.Join(j.top, "root", "fifo"), 0o644))
-	t.Chdir(j.top) // the path of a socket may be no longer than about 100 bytes
+	t.Chdir(j.top) // because the path of a socket is limited to about 100 bytes
 	l, err := net.Listen("unix", "root/socket")
 	check(t, err)
 	defer l.Close()
@@ -300,8 +300,8 @@ func TestSpecialFilesRefused(t *testing.T) {
 	}
 }
 
-// A link that flips between inside and outside while it is opened must never show
-// what is outside.
+// If the target of a symlink changes between inside and outside while it is opened, the
+// file outside must never be read.
 func TestSwappedLink(t *testing.T) {
 	j := newJail(t)
 	link := filepath.Join(j.top, "root", "flip")
@@ -341,8 +341,8 @@ func TestSwappedLink(t *testing.T) {
 	wg.Wait()
 }
 
-// The root may be given by a path through a symlink: absolute links that name it
-// either way are inside.
+// If the path of the root contains a symlink, absolute links are inside with this path
+// and with the resolved path.
 func TestRootThroughLink(t *testing.T) {
 	j := newJail(t)
 	alias := filepath.Join(j.top, "alias")
@@ -389,7 +389,7 @@ func TestFreeAndSys(t *testing.T) {
 		check(t, err)
 		var ok bool
 		if ids[i], ok = j.Sys(fi); !ok {
-			t.Fatalf("nothing known about %s", name)
+			t.Fatalf("Sys has no attributes of %s", name)
 		}
 	}
 	if ids[0] != ids[1] || ids[0].Links != 2 || ids[0].Ino == 0 || ids[0].UID != uint32(os.Getuid()) {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// LstatIfPossible describes a file without following a symlink at its end. The
-// result is always true: Lstat was called.
+// LstatIfPossible returns the FileInfo of a file and does not follow a symlink at the
+// end of the path. The bool is always true, because Lstat was used.
 func (r *Root) LstatIfPossible(name string) (fs.FileInfo, bool, error) {
 	var fi fs.FileInfo
 	err := r.inRoot("lstat", name, false, func(rel string) (err error) {
@@ -18,8 +18,8 @@ func (r *Root) LstatIfPossible(name string) (fs.FileInfo, bool, error) {
 	return fi, true, err
 }
 
-// ReadlinkIfPossible returns the target of a symlink as a virtual path: a relative
-// one as it is, an absolute one as seen from "/". A target outside is refused with
+// ReadlinkIfPossible returns the target of a symlink. A relative target is returned
+// unchanged, and an absolute one as a virtual path. A target outside is refused with
 // fs.ErrPermission.
 func (r *Root) ReadlinkIfPossible(name string) (string, error) {
 	var target string
@@ -32,7 +32,7 @@ func (r *Root) ReadlinkIfPossible(name string) (string, error) {
 		switch {
 		case filepath.IsAbs(raw):
 			inner, ok = r.inside(raw)
-		case climbs(raw) > 0: // only then it matters where the link is
+		case climbs(raw) > 0: // only then does the place of the link matter
 			from, err = r.resolve(path.Dir(rel), true)
 		}
 		if err != nil {
@@ -51,19 +51,20 @@ func (r *Root) ReadlinkIfPossible(name string) (string, error) {
 	return target, err
 }
 
-// SymlinkIfPossible makes newname a symlink to oldname, which is relative to the
-// directory of the link or, if it is absolute, a virtual path. The link is stored as a
-// relative path without "..", so that it leads to nothing outside, for other programs
-// of the host too, wherever it or a directory above it is moved later. A target that
-// can't be written so, as it is not below the directory of the link, is refused with
-// fs.ErrPermission, as one that leads out is (but see WithUpwardLinks). The target need
-// not exist.
+// SymlinkIfPossible creates newname as a symlink to oldname. oldname is relative to the
+// directory of the symlink or, if it is absolute, a virtual path. It need not exist.
+//
+// The target is stored as a relative path without "..". So the symlink cannot lead out of
+// the tree, even for other programs of the host and after it or a directory above it was
+// moved. A target that is not below the directory of the symlink cannot be stored this
+// way, and is refused with fs.ErrPermission (but see WithUpwardLinks). A target outside the
+// Root is always refused.
 func (r *Root) SymlinkIfPossible(oldname, newname string) error {
 	rel, err := local(newname)
 	if err != nil {
 		return r.fail("symlink", newname, err)
 	}
-	// The real directory of the link, not the path to it, is what its target starts from.
+	// The target is relative to the real directory of the symlink, so resolve the path to it.
 	dir, err := r.resolve(path.Dir(rel), true)
 	if err != nil {
 		return r.fail("symlink", newname, err)
@@ -75,7 +76,8 @@ func (r *Root) SymlinkIfPossible(oldname, newname string) error {
 	return r.fail("symlink", newname, err)
 }
 
-// storable returns the form without ".." of a link target in the directory dir.
+// storable returns a target as it is stored for a symlink in the directory dir: without "..", unless
+// r.upward is set.
 func (r *Root) storable(oldname, dir string) (string, error) {
 	if filepath.VolumeName(oldname) != "" { // Windows: a drive is not a virtual path
 		return "", fs.ErrPermission
@@ -108,17 +110,17 @@ func (r *Root) storable(oldname, dir string) (string, error) {
 	return target, nil
 }
 
-// WithUpwardLinks returns the same directory as a Root that also makes symlinks with ".."
-// in them, as long as they lead to nothing outside from where they are. It is for a tree
-// in which no stranger renames anything, such as a copy of another one. Either of the two
-// may be closed, and both are closed then.
+// WithUpwardLinks returns a Root for the same directory that also creates symlinks with ".." in
+// their target, if the target is inside the Root. Such a symlink may lead out after a rename, so
+// use it only for trees in which no untrusted user can rename files, such as a mirror of another
+// tree. Closing one of the two Roots closes both.
 func (r *Root) WithUpwardLinks() *Root {
 	with := *r
 	with.upward = true
 	return &with
 }
 
-// below returns the path of p as seen from dir, if it is dir or below it. Both are
+// below returns the path of p relative to dir, if p is dir or below it. Both must be
 // relative to the root and clean.
 func below(dir, p string) (rest string, ok bool) {
 	switch {
@@ -130,7 +132,7 @@ func below(dir, p string) (rest string, ok bool) {
 	return strings.CutPrefix(p, dir+"/")
 }
 
-// climbs returns how many components of a path are "..".
+// climbs returns the number of components of p that are "..".
 func climbs(p string) int {
 	n := 0
 	for part := range strings.SplitSeq(filepath.ToSlash(p), "/") {
@@ -141,19 +143,19 @@ func climbs(p string) int {
 	return n
 }
 
-// errUpward is returned for a link that would lead to what is not below its own
-// directory.
+// errUpward is returned for a symlink whose target is not below the directory of the
+// symlink.
 var errUpward = &upwardError{}
 
 type upwardError struct{}
 
 func (*upwardError) Error() string {
-	return "a link may only lead to what is below its own directory"
+	return "the target of a link must be below the directory of the link"
 }
 func (*upwardError) Is(target error) bool { return target == fs.ErrPermission }
 
-// inside turns an absolute host path under the directory into one relative to it.
-// It compares whole components, so "/root_evil" is not inside "/root".
+// inside returns the path relative to r for an absolute host path, if that is inside the
+// directory. It compares whole components, so "/root_evil" is not inside "/root".
 func (r *Root) inside(target string) (rel string, ok bool) {
 	for _, prefix := range r.prefixes {
 		rest, found := strings.CutPrefix(target, prefix)
@@ -167,7 +169,8 @@ func (r *Root) inside(target string) (rel string, ok bool) {
 	return "", false
 }
 
-// trimSeparator drops the final separator that only the top of a host has.
+// trimSeparator removes a separator at the end, which a cleaned path has only if it is the root
+// of the host.
 func trimSeparator(dir string) string {
 	return strings.TrimSuffix(dir, string(filepath.Separator))
 }

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// openFlags keep an open of a FIFO from waiting for its other end, and a terminal
-// from becoming ours. They change nothing for files and directories.
+// openFlags holds the flags that keep the open of a FIFO from blocking, and a terminal
+// from becoming the controlling terminal. They have no effect on files and directories.
 const openFlags = syscall.O_NONBLOCK | syscall.O_NOCTTY
 
 func sysOf(fi fs.FileInfo) (Sys, bool) {

@@ -9,34 +9,33 @@ import (
 	"syscall"
 )
 
-// Limits of one path resolution, so that links which a client made can cost it
-// only a bounded number of system calls.
+// The limits for the resolution of one path. They bound the number of system calls for
+// symlinks that a client has created.
 const (
-	maxLinks = 40   // as Linux
-	maxSteps = 4096 // components of paths that are handed to the system
+	maxLinks = 40   // symlinks, as on Linux
+	maxSteps = 4096 // components of paths in system calls
 )
 
-// resolve walks rel component by component and returns the path without symlinks,
-// still relative to the directory. Absolute targets under the directory are taken
-// as relative ones; anything that leads out is fs.ErrPermission. Components that
-// do not exist are kept. The answer is a hint only: whoever uses it goes through
-// os.Root, which checks it again.
+// resolve resolves the symlinks in rel, component by component, and returns a path
+// relative to the directory. An absolute target inside the directory is followed; for a
+// target outside, the error is fs.ErrPermission. Components that do not exist are kept.
+// The result may be outdated at once, so callers use it only through os.Root, which
+// checks it again.
 func (r *Root) resolve(rel string, followLast bool) (string, error) {
 	w := walk{root: r, missing: -1}
 	defer w.close()
 	return w.resolve(rel, followLast)
 }
 
-// walk is one resolution of a path. It holds the directory that it has reached open, so
-// that a component costs the same however deep it is: os.Root walks each path that it
-// is given from its start.
+// walk is the state of one resolution. It keeps the directory it has reached open. Without that,
+// a component deep in the tree would cost more, because os.Root opens every path from its start.
 type walk struct {
 	root    *Root
-	done    []string // components that are resolved
-	missing int      // how many of done exist; -1: all
-	at      *os.Root // the directory done; nil: not open, or the root itself
-	steps   int      // what it has cost
-	links   int
+	done    []string // the resolved components
+	missing int      // the number of components of done that exist; -1 if all do
+	at      *os.Root // the open directory done; nil if it is not open, or is the root itself
+	steps   int      // the number of components in system calls so far; see maxSteps
+	links   int      // the number of symlinks so far
 }
 
 func (w *walk) resolve(rel string, followLast bool) (string, error) {
@@ -85,8 +84,8 @@ func (w *walk) resolve(rel string, followLast bool) (string, error) {
 	return strings.Join(w.done, "/"), nil
 }
 
-// enter appends part to what is done or, if it is a symlink, returns its target. It
-// opens part if more follows. A part that does not exist is no link.
+// enter returns the target of part if it is a symlink. Else it appends part to done, and opens it
+// if more is true. A part that does not exist is not a symlink.
 func (w *walk) enter(part string, more bool) (target string, isLink bool, err error) {
 	dir, err := w.dir()
 	if err != nil {
@@ -119,7 +118,7 @@ func (w *walk) enter(part string, more bool) (target string, isLink bool, err er
 	return "", false, w.spend(1)
 }
 
-// dir returns the directory done, open.
+// dir returns the directory done, and opens it if necessary.
 func (w *walk) dir() (*os.Root, error) {
 	if w.at != nil {
 		return w.at, nil
@@ -135,11 +134,11 @@ func (w *walk) dir() (*os.Root, error) {
 	return w.at, err
 }
 
-// openDir opens a directory in root. With the slash the system is asked first whether it
-// is one: the open of a FIFO would wait for a writer.
+// openDir opens the directory rel in root. The slash makes the system fail for anything else;
+// without it, the open of a FIFO would wait for a writer.
 func openDir(root *os.Root, rel string) (*os.Root, error) { return root.OpenRoot(rel + "/") }
 
-// move takes the walk back to the first n components of what is done.
+// move goes back to the first n components of done.
 func (w *walk) move(n int) {
 	w.close()
 	w.done = w.done[:n]

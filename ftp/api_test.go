@@ -18,8 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "write the files of testdata/api anew")
 
-// TestAPI compares what users of the libraries can call with testdata/api: nothing of
-// it changes or goes unnoticed. After a change that is meant: go test ./ftp -update.
+// TestAPI compares the exported declarations of the libraries with testdata/api, so that no
+// change to the API goes unnoticed. After an intended change, run go test ./ftp -update.
 func TestAPI(t *testing.T) {
 	for _, dir := range importable(t) {
 		name := strings.ReplaceAll(filepath.ToSlash(dir), "/", ".")
@@ -48,7 +48,7 @@ func TestAPI(t *testing.T) {
 	}
 }
 
-// importable lists the packages of the library, as directories below the module's root.
+// importable returns the packages of the library, as directories below the module's root.
 func importable(t *testing.T) (dirs []string) {
 	t.Helper()
 	for _, root := range []string{"ftp", "fsroot"} {
@@ -81,7 +81,7 @@ func set(text string) map[string]bool {
 	return all
 }
 
-// exported lists the exported declarations of a package, one a line.
+// exported returns the exported declarations of a package, each on one line.
 func exported(t *testing.T, dir string) string {
 	t.Helper()
 	fset := token.NewFileSet()
@@ -137,7 +137,7 @@ func exported(t *testing.T, dir string) string {
 	return b.String()
 }
 
-// declared writes a type: a struct and an interface with a line for each member.
+// declared returns the declaration of a type. A struct or an interface has a line for each member.
 func declared(t *testing.T, b *strings.Builder, fset *token.FileSet, s *ast.TypeSpec) {
 	t.Helper()
 	var members *ast.FieldList
@@ -169,7 +169,7 @@ func declared(t *testing.T, b *strings.Builder, fset *token.FileSet, s *ast.Type
 	}
 }
 
-// source is a declaration on one line.
+// source returns a declaration on one line.
 func source(t *testing.T, fset *token.FileSet, node any) string {
 	t.Helper()
 	var b bytes.Buffer

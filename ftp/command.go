@@ -6,33 +6,35 @@ import (
 	"strings"
 )
 
-// Command is one line from the user to the server (RFC 959 §5.3): a verb and,
-// behind one space, everything else.
+// Command is one line from the client to the server (RFC 959 §5.3): a verb
+// and, after one space, an argument.
 type Command struct {
 	Verb string // upper case
-	Arg  string // as it came: leading and trailing blanks belong to a name
+	Arg  string // unchanged: leading and trailing blanks are part of a name
 }
 
-// Errors of the command codec.
+// Errors for malformed commands, replies and arguments.
 var (
-	// ErrLineBreak refuses an argument that would end the line early and let
-	// its rest run as a command of its own.
+	// ErrLineBreak is returned for an argument that contains a CR, LF or NUL.
+	// It would end the line early, and the server would run the rest of the
+	// argument as a second command.
 	ErrLineBreak = errors.New("a CR, LF or NUL can't be part of a command")
-	// ErrSyntax is a line, reply or argument that does not parse.
+	// ErrSyntax is returned for a line, reply or argument that cannot be parsed.
 	ErrSyntax = errors.New("syntax error")
 )
 
-// ParseCommand reads a line without its end. The verb is folded to upper case
-// and stripped of what the Telnet layer may leave before it; only the one space
-// behind the verb is taken off the argument.
+// ParseCommand parses a line without its line ending. The verb is converted to
+// upper case. Blanks and bytes above 0x7f before it, which Telnet's Synch may
+// leave there, are ignored. Only the one space after the verb separates it from
+// the argument; further blanks are part of the argument.
 func ParseCommand(line []byte) (Command, error) {
 	for len(line) > 0 && (line[0] >= 0x80 || line[0] == ' ') {
-		line = line[1:] // the rest of a Synch, or a blank before the verb
+		line = line[1:] // the remains of a Synch, or a blank before the verb
 	}
 	n := 0
 	for n < len(line) && line[n] != ' ' {
 		if c := line[n]; c <= ' ' || c >= 0x7f {
-			return Command{}, fmt.Errorf("%w: a verb is letters only", ErrSyntax)
+			return Command{}, fmt.Errorf("%w: a verb must be letters only", ErrSyntax)
 		}
 		n++
 	}
@@ -43,15 +45,15 @@ func ParseCommand(line []byte) (Command, error) {
 	if n < len(line) {
 		cmd.Arg = string(line[n+1:])
 	}
-	if hasLineBreak(cmd.Arg) { // no reply and no listing could name such a file
+	if hasLineBreak(cmd.Arg) { // no reply or listing could show the name of such a file
 		return cmd, fmt.Errorf("%w: a CR, LF or NUL in the argument", ErrSyntax)
 	}
 	return cmd, nil
 }
 
-// Append adds the command's line, CRLF included, to b. This is the one place
-// where commands become bytes: it refuses CR, LF and NUL (ErrLineBreak) and
-// doubles Telnet's IAC.
+// Append appends the command's line, CRLF included, to b. A CR, LF or NUL in
+// the argument is refused (ErrLineBreak), and Telnet's IAC is doubled. Every
+// command that is sent passes through Append, so none can smuggle in another.
 func (c Command) Append(b []byte) ([]byte, error) {
 	if c.Verb == "" || strings.ContainsAny(c.Verb, " \r\n\x00") {
 		return b, fmt.Errorf("%q is not a verb: %w", c.Verb, ErrSyntax)
@@ -67,8 +69,8 @@ func (c Command) Append(b []byte) ([]byte, error) {
 	return append(b, '\r', '\n'), nil
 }
 
-// String is the command as a log may show it: the arguments of PASS, ACCT and
-// their like are masked.
+// String returns the command for a log: passwords, such as the arguments of
+// PASS and ACCT, are masked.
 func (c Command) String() string {
 	if c.Arg == "" {
 		return c.Verb
@@ -76,7 +78,7 @@ func (c Command) String() string {
 	return c.Verb + " " + c.masked()
 }
 
-// Masked is the command without its secret: what an Event may hold.
+// Masked returns the command with passwords replaced, as events hold it.
 func (c Command) Masked() Command {
 	c.Arg = c.masked()
 	return c
@@ -96,15 +98,15 @@ func (c Command) masked() string {
 	return c.Arg
 }
 
-// secretSites are SITE commands of ProFTPD, glFTPd, Serv-U, wu-ftpd and their kin whose
-// arguments hold a password.
+// secretSites holds the SITE commands of ProFTPD, glFTPd, Serv-U, wu-ftpd and similar servers
+// whose arguments include a password.
 var secretSites = map[string]bool{
 	"PSWD": true, "PASSWD": true, "PASS": true, "CPWD": true, "CHPASS": true, "CHPW": true, "ADDUSER": true,
 	"GADDUSER": true, "USERADD": true, "GPASS": true,
 }
 
-// appendTelnet adds s with every IAC doubled, as the control connection is a
-// Telnet connection (RFC 959 §3.1, RFC 854).
+// appendTelnet appends s with every IAC doubled, because the control connection
+// follows the Telnet protocol (RFC 959 §3.1, RFC 854).
 func appendTelnet(b []byte, s string) []byte {
 	for {
 		i := strings.IndexByte(s, iac)

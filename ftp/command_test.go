@@ -75,7 +75,7 @@ func TestCommandAppendRefuses(t *testing.T) {
 			t.Errorf("%q %q: got %q, %v; want %v", tt.cmd.Verb, tt.cmd.Arg, got, err, tt.want)
 		}
 		if err != nil && (strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "\n")) {
-			t.Errorf("the error tells %q", err)
+			t.Errorf("the error contains the secret: %q", err)
 		}
 	}
 }
@@ -110,7 +110,7 @@ func FuzzParseCommand(f *testing.F) {
 		}
 		wire, err := cmd.Append(nil)
 		if err != nil {
-			t.Fatalf("%q: what was parsed can't be sent: %v", line, err)
+			t.Fatalf("%q: the parsed command can't be sent: %v", line, err)
 		}
 		if n := bytes.Count(wire, []byte("\n")); n != 1 {
 			t.Fatalf("%q: %d lines", wire, n)

@@ -1,9 +1,10 @@
-// Package ftp is the language that both ends of FTP speak: commands, replies,
-// addresses, listings and the state machine of a control connection. It holds
-// values only and does no input or output but framing lines, so server and
-// client can share every word of it.
+// Package ftp parses and formats what travels over an FTP control connection:
+// commands, replies, addresses and listings. It also holds the state machine
+// of a control connection, and the events that clients and servers report.
+// Server and client share all of it. The package does no input or output,
+// except that LineReader reads lines from a reader that it is given.
 //
-// Implemented, in both directions (parse and format):
+// The following is implemented in both directions, parsing and formatting:
 //
 //   - RFC 959   commands, replies, PORT and 227, 257, LIST lines, the machine
 //   - RFC 854   Telnet's IAC and Synch on the control connection

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// testsOf are the tests and fuzz targets of the module, as docs/security.md names them:
-// by the directory's name and their own.
+// testsOf returns the tests and fuzz targets of the module, with the names that docs/security.md
+// uses: the name of the directory and that of the function.
 func testsOf(t *testing.T, root fs.FS) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
@@ -42,7 +42,7 @@ func testsOf(t *testing.T, root fs.FS) map[string]bool {
 	return found
 }
 
-// TestSecurityDoc: every class of docs/security.md has tests, and each of them exists.
+// TestSecurityDoc checks that docs/security.md names tests for every class, and that they exist.
 func TestSecurityDoc(t *testing.T) {
 	tree := os.DirFS("..")
 	doc, err := fs.ReadFile(tree, "docs/security.md")
@@ -52,7 +52,7 @@ func TestSecurityDoc(t *testing.T) {
 	_, table, ok := strings.Cut(string(doc), "<!-- classes: begin -->\n")
 	table, _, end := strings.Cut(table, "<!-- classes: end -->")
 	if !ok || !end {
-		t.Fatal("the table of classes is not between its marks")
+		t.Fatal("docs/security.md has no table of classes between its markers")
 	}
 	tests := testsOf(t, tree)
 	named := regexp.MustCompile("`([a-z]+\\.(?:Test|Fuzz)[A-Za-z0-9_]+)`")
@@ -70,15 +70,15 @@ func TestSecurityDoc(t *testing.T) {
 		classes++
 		all := named.FindAllStringSubmatch(cells[3], -1)
 		if rest := strings.TrimSpace(named.ReplaceAllString(cells[3], "")); len(all) == 0 || rest != "" {
-			t.Errorf("%s: %d tests, and %q that names none", class, len(all), rest)
+			t.Errorf("%s: %d tests, and the text %q, which is not a test", class, len(all), rest)
 		}
 		for _, m := range all {
 			if !tests[m[1]] {
-				t.Errorf("%s: there is no %s", class, m[1])
+				t.Errorf("%s: %s does not exist", class, m[1])
 			}
 		}
 	}
 	if classes < 30 {
-		t.Errorf("only %d classes are left", classes)
+		t.Errorf("found only %d classes", classes)
 	}
 }

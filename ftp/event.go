@@ -5,137 +5,142 @@ import (
 	"time"
 )
 
-// Observer is told what happens on control and data connections. One stream of
-// events feeds logs, metrics, the explain ladder and tests. Observe is called
-// in the order of things for one control connection, and from several
-// goroutines for several of them; it must not block. Events never hold a
-// secret: passwords are masked.
+// Observer receives the events of control and data connections. Logs, metrics,
+// miniftp's --explain and tests are all built on this one stream of events.
+//
+// The events of one control connection arrive in the order in which they
+// happened. Those of several connections may arrive concurrently. Observe must
+// not block. Passwords in events are masked.
 type Observer interface {
 	Observe(Event)
 }
 
-// ObserverFunc is a function as an Observer.
+// ObserverFunc is an adapter that lets a function serve as an Observer.
 type ObserverFunc func(Event)
 
 // Observe calls f.
 func (f ObserverFunc) Observe(e Event) { f(e) }
 
-// Event is one thing that happened.
+// Event is something that happened on a control connection, or on one of its data connections.
 type Event struct {
 	At      time.Time
-	Control *Control  // the control connection it belongs to
-	What    Happening // one of the types below
+	Control *Control  // the control connection that the event belongs to
+	What    Happening // what happened: one of the types below, such as CommandGiven
 }
 
-// Control names one control connection. It does not change once it is open.
+// Control identifies a control connection. It does not change after ControlOpened.
 type Control struct {
-	ID     uint64         // counts up within one server or process
-	Side   Side           // whose view this is
-	Local  netip.AddrPort // our end
-	Remote netip.AddrPort // the peer's end
+	ID     uint64         // unique within one server or process, and increasing
+	Side   Side           // the side that reports the event
+	Local  netip.AddrPort // the local address
+	Remote netip.AddrPort // the address of the peer
 }
 
-// Happening is the closed set of what an Event can tell.
+// Happening is implemented by the types of events, all of which this package defines.
 type Happening interface{ happening() }
 
 type (
-	// ControlOpened tells that the control connection stands.
+	// ControlOpened is emitted when the control connection is open.
 	ControlOpened struct{}
 
-	// DialFailed tells that a client's control connection did not come about. No other event
-	// of that Control follows.
+	// DialFailed is emitted when a client could not open its control connection. It is the only
+	// event of its Control.
 	DialFailed struct {
 		Addr string // host and port
 		Err  error
 	}
 
-	// CommandGiven tells that a command went over the control connection, from user to server.
+	// CommandGiven is emitted when a command was sent by a client, or received by a server.
 	CommandGiven struct{ Command Command } // masked
 
-	// ReplyGiven tells that a reply went over the control connection, from server to user.
-	// Verb is the command that it answers, "" for a greeting.
+	// ReplyGiven is emitted when a reply was sent by a server, or received by a client. Verb is
+	// that of the command it answers; it is "" for a greeting.
 	ReplyGiven struct {
 		Verb  string
 		Reply Reply
 	}
 
-	// DataOffered tells that an address for a data connection travelled over the control
-	// connection: as the argument of PORT or EPRT, or in a 227 or 229 reply.
+	// DataOffered is emitted when an address for a data connection was sent or received over
+	// the control connection: as the argument of PORT or EPRT, or in a 227 or 229 reply.
 	DataOffered struct {
 		Mode   DataMode
-		Stance Stance         // what this end will do
-		Addr   netip.AddrPort // where one end listens
-		Said   string         // "PORT", "EPRT", "227" or "229"
+		Stance Stance         // whether this side listens or dials
+		Addr   netip.AddrPort // the address that one side listens on
+		Said   string         // how it was sent: "PORT", "EPRT", "227" or "229"
 	}
 
-	// DataOpened tells that the data connection stands.
+	// DataOpened is emitted when the data connection is open.
 	DataOpened struct {
 		Mode   DataMode
 		Stance Stance
 		Local  netip.AddrPort
 		Remote netip.AddrPort
-		Took   time.Duration // since this end began to wait or dial
+		Took   time.Duration // since this side began to wait or dial
 	}
 
-	// ControlSecured tells that the control connection is under TLS from now on.
+	// ControlSecured is emitted when the TLS handshake on the control connection has succeeded.
 	ControlSecured struct{ TLS TLS }
 
-	// DataSecured tells that the data connection is under TLS.
+	// DataSecured is emitted when the TLS handshake on the data connection has succeeded.
 	DataSecured struct{ TLS TLS }
 
-	// ControlCleared tells that CCC took TLS off the control connection again.
+	// ControlCleared is emitted when CCC has ended TLS on the control connection.
 	ControlCleared struct{}
 
-	// DataFailed tells that the data connection did not come about, or an address was refused.
+	// DataFailed is emitted when the data connection could not be opened, or when an offered
+	// address was refused.
 	DataFailed struct {
 		Mode   DataMode
 		Stance Stance
-		Addr   netip.AddrPort // where this end listened or dialed
+		Addr   netip.AddrPort // where this side listened or dialed
 		Err    error
 	}
 
-	// StrangerRefused tells that somebody other than the peer called on a data port. The wait goes on.
+	// StrangerRefused is emitted when a host other than the peer connected to a data port. The
+	// connection was closed, and the port still waits for the peer.
 	StrangerRefused struct{ Remote netip.AddrPort }
 
-	// Refused tells that the server did not let a caller in, or did not let a user do
-	// something. Why is for the log, not for the peer.
+	// Refused is emitted when the server refused a client's connection, a login or a command.
+	// Why is for the log and may hold details that the client must not see.
 	Refused struct {
 		Why    string
 		Reason Reason // the rule that decided
-		Verb   string // of the command that was refused; "" if it was none
-		Path   string // that the command was about, virtual and absolute; "" if there is none
+		Verb   string // of the refused command; "" if no command was refused
+		Path   string // the path the command was about, virtual and absolute; "" if there is none
 	}
 
-	// Changed tells that a command that changes files was answered: carried out, or, as the
-	// Reply says, not. An upload that has begun is told by TransferDone instead.
+	// Changed is emitted when the server has answered a command that changes files. Reply shows
+	// whether the command succeeded. For an upload that has begun, TransferDone is emitted
+	// instead.
 	Changed struct {
 		Verb  string
 		Path  string // virtual and absolute
-		To    string // RNTO: the new name, likewise; else ""
+		To    string // of RNTO: the new path, virtual and absolute; else ""
 		Reply Reply
 	}
 
-	// Listed tells that a line of a listing came, as the server wrote it. Only clients tell it.
+	// Listed is emitted by clients for each line of a listing. Line is as the server sent it.
 	Listed struct{ Line string }
 
-	// TransferDone tells that a transfer is over. Err is nil when it is whole.
+	// TransferDone is emitted when a transfer has ended. Err is nil if it is complete.
 	TransferDone struct {
 		Verb      string
-		Path      string // virtual and absolute on the server's side, as given on the client's
+		Path      string // on a server virtual and absolute; on a client as the caller gave it
 		Direction Direction
 		Mode      DataMode
-		Offset    int64 // where it started: REST
-		Bytes     int64 // that went over the data connection
+		Offset    int64 // the offset that REST set
+		Bytes     int64 // the number of bytes on the data connection
 		Took      time.Duration
-		// Protection is that of the data connection: Private is TLS.
+		// Protection is that of the data connection: Private means TLS.
 		Protection Protection
 		Err        error
 	}
 
-	// LoggedInAs tells that a user was accepted.
+	// LoggedInAs is emitted when a user has logged in.
 	LoggedInAs struct{ User string }
 
-	// ControlClosed tells that the control connection is gone; Err says why if not by QUIT.
+	// ControlClosed is emitted when the control connection is closed. Err is nil after QUIT;
+	// otherwise it is the cause.
 	ControlClosed struct{ Err error }
 )
 
@@ -143,8 +148,8 @@ type (
 type TLS struct {
 	Version string // "TLS 1.3"
 	Suite   string // "TLS_AES_128_GCM_SHA256"
-	Resumed bool   // it goes on with an earlier session
-	Peer    string // the subject of the peer's certificate; "" if it showed none
+	Resumed bool   // whether it resumes an earlier TLS session
+	Peer    string // the subject of the peer's certificate; "" if it sent none
 }
 
 func (ControlOpened) happening()   {}

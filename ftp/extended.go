@@ -8,14 +8,15 @@ import (
 	"strings"
 )
 
-// ErrProtocol is an EPRT or EPSV that names a network protocol other than
-// IPv4 (1) and IPv6 (2), or one that its address does not belong to. A server
-// answers it with 522 (RFC 2428 §2).
+// ErrProtocol is returned for an EPRT whose network protocol is neither IPv4
+// (1) nor IPv6 (2), or does not match its address. A server replies 522 (RFC
+// 2428 §2).
 var ErrProtocol = errors.New("network protocol not supported, use (1,2)")
 
-// ParseEPRT reads the argument of EPRT, "|1|192.0.2.7|6446|" or
-// "|2|2001:db8::7|6446|" with any delimiter from '!' to '~' (RFC 2428 §2).
-// Host names, zones and port 0 are refused (ErrSyntax); see also ErrProtocol.
+// ParseEPRT parses the argument of EPRT, "|1|192.0.2.7|6446|" or
+// "|2|2001:db8::7|6446|", with any delimiter from '!' to '~' (RFC 2428 §2).
+// Host names, zones and port 0 are refused with ErrSyntax. See also
+// ErrProtocol.
 func ParseEPRT(arg string) (netip.AddrPort, error) {
 	bad := func() (netip.AddrPort, error) {
 		return netip.AddrPort{}, fmt.Errorf("%w: %q is not |protocol|address|port|", ErrSyntax, clipText(arg))
@@ -48,8 +49,8 @@ func ParseEPRT(arg string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ip.Unmap(), port), nil
 }
 
-// FormatEPRT is the argument of EPRT for a; "" if a is not valid. A zone means
-// nothing to the peer and is left out.
+// FormatEPRT returns the argument of EPRT for a, or "" if a is not valid. A
+// zone is left out because it has a meaning only on this host.
 func FormatEPRT(a netip.AddrPort) string {
 	ip := a.Addr().Unmap().WithZone("")
 	if !ip.IsValid() {
@@ -62,10 +63,10 @@ func FormatEPRT(a netip.AddrPort) string {
 	return fmt.Sprintf("|%d|%s|%d|", family, ip, a.Port())
 }
 
-// Parse229 finds the port in the text of a 229 reply, "(|||6446|)" (RFC 2428
-// §3). Any delimiter will do, the parentheses may be missing, and a protocol
-// and an address between the delimiters are ignored: the data connection goes
-// to the host of the control connection.
+// Parse229 returns the port in the text of a 229 reply, "(|||6446|)" (RFC 2428
+// §3). Any delimiter is accepted, and the parentheses may be missing. A
+// protocol and an address between the delimiters are ignored, because the data
+// connection goes to the host of the control connection.
 func Parse229(text string) (port uint16, err error) {
 	if i := strings.LastIndexByte(text, '('); i >= 0 {
 		if port, ok := extendedPort(text[i+1:]); ok {
@@ -73,7 +74,7 @@ func Parse229(text string) (port uint16, err error) {
 		}
 	}
 	for i := range len(text) {
-		if isAlnum(text[i]) { // only parentheses can tell a letter from a word
+		if isAlnum(text[i]) { // a letter is a delimiter only after a parenthesis, else part of a word
 			continue
 		}
 		if port, ok := extendedPort(text[i:]); ok {
@@ -83,13 +84,13 @@ func Parse229(text string) (port uint16, err error) {
 	return 0, fmt.Errorf("%w: no port in %q", ErrSyntax, clipText(text))
 }
 
-// Format229 is the text of a 229 reply.
+// Format229 returns the text of a 229 reply.
 func Format229(port uint16) string {
 	return "Entering Extended Passive Mode (|||" + strconv.Itoa(int(port)) + "|)"
 }
 
-// extendedPort reads "|protocol|address|port|" at the start of s. The longest
-// address has 45 characters, which bounds the search.
+// extendedPort parses "|protocol|address|port|" at the start of s. It looks at
+// 80 bytes at most, because the longest address has 45 characters.
 func extendedPort(s string) (uint16, bool) {
 	s = s[:min(len(s), 80)]
 	if s == "" || !isDelimiter(s[0]) {

@@ -65,7 +65,7 @@ func TestFormatEPRT(t *testing.T) {
 func TestParse229(t *testing.T) {
 	tests := []struct {
 		text string
-		want uint16 // 0: an error
+		want uint16 // 0 means an error
 	}{
 		{"Entering Extended Passive Mode (|||6446|)", 6446},
 		{"Entering Extended Passive Mode (|||6446|).", 6446},

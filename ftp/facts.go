@@ -10,7 +10,7 @@ import (
 // Facts is a set of MLSx facts (RFC 3659 §7.5).
 type Facts uint16
 
-// The facts that AppendMLSx can tell, in the order in which it does.
+// The facts that AppendMLSx can write, in the order in which it writes them.
 const (
 	FactType Facts = 1 << iota
 	FactSize
@@ -28,8 +28,8 @@ var factNames = [...]string{
 	"type", "size", "modify", "perm", "unique", "UNIX.mode", "UNIX.owner", "UNIX.group",
 }
 
-// ParseFacts reads the argument of OPTS MLST, "type;size;". Names it does not
-// know are left out, as RFC 3659 §7.9 asks for.
+// ParseFacts parses the argument of OPTS MLST, "type;size;". Unknown names are
+// ignored, as RFC 3659 §7.9 requires.
 func ParseFacts(opts string) Facts {
 	var f Facts
 	for opts != "" {
@@ -44,7 +44,7 @@ func ParseFacts(opts string) Facts {
 	return f
 }
 
-// String is the set as the answer to OPTS MLST tells it, "type;size;".
+// String returns the set as the reply to OPTS MLST shows it, "type;size;".
 func (f Facts) String() string {
 	var b strings.Builder
 	for i, name := range factNames {
@@ -55,8 +55,8 @@ func (f Facts) String() string {
 	return b.String()
 }
 
-// Feature is the parameter of MLST in the answer to FEAT: every fact there is,
-// with a '*' behind those in the set (RFC 3659 §7.8).
+// Feature returns the parameter of MLST in the reply to FEAT: all supported
+// facts, with a '*' after those in the set (RFC 3659 §7.8).
 func (f Facts) Feature() string {
 	var b strings.Builder
 	for i, name := range factNames {
@@ -69,16 +69,16 @@ func (f Facts) Feature() string {
 	return b.String()
 }
 
-// ParseMLSx reads one entry of MLSD or MLST, "type=file;size=3; name" (RFC 3659
-// §7.2). The name is everything after the first blank, byte for byte. Blanks or
-// "250-" before the facts, as in MLST, a missing last ';', and carriage returns at
-// the end are tolerated; a fact that makes no sense counts as unknown. An entry
-// without a name is refused.
+// ParseMLSx parses one entry of MLSD or MLST, "type=file;size=3; name" (RFC 3659
+// §7.2). The name is everything after the first blank, byte for byte. ParseMLSx
+// tolerates blanks or "250-" before the facts, as in MLST, a missing last ';', and
+// carriage returns at the end. A fact whose value is not valid is treated as
+// missing. An entry without a name is refused.
 func ParseMLSx(line string) (Entry, error) {
 	e := Entry{Size: -1}
 	facts, name, ok := splitMLSx(strings.TrimRight(line, "\r"))
 	if !ok || name == "" {
-		return e, fmt.Errorf("%w: %q is no MLSx entry", ErrSyntax, clipText(line))
+		return e, fmt.Errorf("%w: %q is not an MLSx entry", ErrSyntax, clipText(line))
 	}
 	e.Name = name
 	for facts != "" {
@@ -89,14 +89,14 @@ func ParseMLSx(line string) (Entry, error) {
 		}
 		key, value, ok := strings.Cut(fact, "=")
 		if !ok {
-			return Entry{Size: -1}, fmt.Errorf("%w: %q is no MLSx entry", ErrSyntax, clipText(line))
+			return Entry{Size: -1}, fmt.Errorf("%w: %q is not an MLSx entry", ErrSyntax, clipText(line))
 		}
 		e.takeFact(key, value)
 	}
 	return e, nil
 }
 
-// splitMLSx parts facts and name.
+// splitMLSx splits an entry into its facts and its name.
 func splitMLSx(line string) (facts, name string, ok bool) {
 	if rest, found := strings.CutPrefix(line, "250-"); found {
 		line = rest
@@ -104,7 +104,7 @@ func splitMLSx(line string) (facts, name string, ok bool) {
 	if line != "" && line[0] == ' ' {
 		facts, name, ok = strings.Cut(strings.TrimLeft(line, " "), " ")
 		if !ok || !strings.HasSuffix(facts, ";") || !strings.Contains(facts, "=") {
-			return "", line[1:], true // no facts at all
+			return "", line[1:], true // an entry without facts
 		}
 		return facts, name, true
 	}
@@ -128,7 +128,7 @@ func (e *Entry) takeFact(key, value string) {
 	switch strings.ToLower(key) {
 	case "type":
 		e.Type, e.Target = parseFactType(value)
-	case "size", "sizd": // sizd is a directory's size, as some servers tell it
+	case "size", "sizd": // some servers send the size of a directory as sizd
 		if n, err := ParseOffset(value); err == nil {
 			e.Size = n
 		}
@@ -178,7 +178,7 @@ func parseFactType(value string) (t EntryType, target string) {
 	return OtherEntry, ""
 }
 
-// unixMode is the fs.FileMode for the permission bits of stat(2).
+// unixMode returns the fs.FileMode for the permission bits of stat(2).
 func unixMode(n uint32) fs.FileMode {
 	m := fs.FileMode(n & 0o777)
 	for i, bit := range [...]fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid} {
@@ -199,10 +199,10 @@ func modeBits(m fs.FileMode) uint32 {
 	return n
 }
 
-// AppendMLSx adds the facts in f that e knows, a blank and the name to b: one
-// line without its end (RFC 3659 §7.2). It does not allocate if b has room. A
-// name that can't be on a line, with a CR, LF or NUL in it, is not listed: b
-// comes back as it was.
+// AppendMLSx appends one entry of MLSD to b: the facts in f that e holds, a blank
+// and the name, without a line ending (RFC 3659 §7.2). It does not allocate if b
+// has room. If the name contains a CR, LF or NUL, which no line can hold, b is
+// returned unchanged.
 func AppendMLSx(b []byte, e *Entry, f Facts) []byte {
 	if e.Name == "" || hasLineBreak(e.Name) {
 		return b
@@ -259,7 +259,8 @@ func appendFactType(b []byte, e *Entry) []byte {
 	return append(b, "OS.unix=other"...)
 }
 
-// appendFact adds a fact unless its value is unknown or would end it early.
+// appendFact appends a fact unless its value is unknown, or contains a character
+// that would end the fact early.
 func appendFact(b []byte, name, value string) []byte {
 	if value == "" || !fitsFact(value) {
 		return b

@@ -199,7 +199,7 @@ func FuzzParseMLSx(f *testing.F) {
 		}
 		line := string(AppendMLSx(nil, &e, AllFacts))
 		if line == "" {
-			return // not one line
+			return // the entry does not fit on one line
 		}
 		again, err := ParseMLSx(line)
 		if err != nil || again.Name != e.Name || e.Type != UnknownEntry && again.Type != e.Type || !e.IsDir() && again.Size != e.Size {

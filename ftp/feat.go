@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// Features is what a server says it can do beyond RFC 959: verbs in upper case
-// with their parameters (RFC 2389 §3.2).
+// Features holds the extensions that a server announces in its reply to FEAT:
+// verbs in upper case, with their parameters (RFC 2389 §3.2).
 type Features map[string]string
 
 // FeatureMiniftp is the feature that identifies our server. A client that sees it may send several
 // commands in one write, which are answered in order, and need not upload to a temporary name.
 const FeatureMiniftp = "X-MINIFTP"
 
-// ParseFeatures reads the answer to FEAT. A refusal has no features. Verbs that
-// stand on several lines have their parameters joined by ';'.
+// ParseFeatures parses the reply to FEAT. If the server refused FEAT, the result
+// is empty. If a verb is on several lines, its parameters are joined by ';'.
 func ParseFeatures(r Reply) Features {
 	f := Features{}
 	if r.Code.Class() != Completion || len(r.Lines) < 3 {
@@ -40,14 +40,14 @@ func ParseFeatures(r Reply) Features {
 	return f
 }
 
-// Has reports whether the server named verb, in upper case.
+// Has reports whether the server announced verb, which must be in upper case.
 func (f Features) Has(verb string) bool {
 	_, ok := f[verb]
 	return ok
 }
 
-// FormatReply is the answer to FEAT, the verbs in order of the alphabet, each
-// on a line with one blank before it (RFC 2389 §3.2).
+// FormatReply returns the reply to FEAT. The verbs are in alphabetical order,
+// each on a line that begins with one blank (RFC 2389 §3.2).
 func (f Features) FormatReply() Reply {
 	if len(f) == 0 {
 		return NewReply(211, "No features")

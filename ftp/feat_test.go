@@ -53,7 +53,7 @@ func TestFormatFeatures(t *testing.T) {
 		t.Errorf("got %v %q, want 211 %q", got.Code, got.Lines, want)
 	}
 	if again := ParseFeatures(got); !maps.Equal(again, f) {
-		t.Errorf("back: got %v, want %v", again, f)
+		t.Errorf("parsed again: got %v, want %v", again, f)
 	}
 	if empty := (Features{}).FormatReply(); empty.Code != 211 || len(empty.Lines) != 1 {
 		t.Errorf("no features: got %q", empty.Lines)
@@ -71,7 +71,7 @@ func FuzzParseFeatures(f *testing.F) {
 			t.Fatalf("%q: %v", wire, err)
 		}
 		if len(got) > strings.Count(text, "\n") || len(ParseFeatures(again)) > len(got) {
-			t.Errorf("%q: grew from %v to %v", text, got, ParseFeatures(again))
+			t.Errorf("%q: changed from %v to %v", text, got, ParseFeatures(again))
 		}
 	})
 }

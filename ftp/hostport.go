@@ -6,9 +6,9 @@ import (
 	"strconv"
 )
 
-// ParseHostPort reads the argument of PORT, "h1,h2,h3,h4,p1,p2" (RFC 959
-// §5.3.2). All six are numbers from 0 to 255 and nothing is ever resolved;
-// blanks round a number are tolerated. Port 0 is refused (ErrSyntax).
+// ParseHostPort parses the argument of PORT, "h1,h2,h3,h4,p1,p2" (RFC 959
+// §5.3.2). All six must be numbers from 0 to 255; host names are not resolved.
+// Blanks around a number are tolerated. Port 0 is refused with ErrSyntax.
 func ParseHostPort(arg string) (netip.AddrPort, error) {
 	six, rest, ok := sixNumbers(skipBlanks(arg))
 	a := addrPort(six)
@@ -18,8 +18,8 @@ func ParseHostPort(arg string) (netip.AddrPort, error) {
 	return a, nil
 }
 
-// FormatHostPort is the argument of PORT for an IPv4 address, one that is
-// mapped into IPv6 included; "" for any other address.
+// FormatHostPort returns the argument of PORT for an IPv4 address, including one
+// mapped into IPv6. It returns "" for any other address.
 func FormatHostPort(a netip.AddrPort) string {
 	ip := a.Addr().Unmap()
 	if !ip.Is4() {
@@ -37,10 +37,10 @@ func FormatHostPort(a netip.AddrPort) string {
 	return string(b)
 }
 
-// Parse227 finds the address in the text of a 227 reply. RFC 959 left its form
-// open and RFC 1123 §4.1.2.6 says to scan for it, so the parentheses, what
-// stands before the six numbers and blanks between them don't matter. Numbers
-// above 255 and port 0 are refused (ErrSyntax).
+// Parse227 returns the address in the text of a 227 reply. RFC 959 does not
+// define the format of the text, and RFC 1123 §4.1.2.6 says to scan for the six
+// numbers. So parentheses, text before the numbers and blanks between them are
+// ignored. Numbers above 255 and port 0 are refused with ErrSyntax.
 func Parse227(text string) (netip.AddrPort, error) {
 	for i := 0; i < len(text); {
 		if !isDigit(text[i]) {
@@ -58,12 +58,13 @@ func Parse227(text string) (netip.AddrPort, error) {
 	return netip.AddrPort{}, fmt.Errorf("%w: no address in %q", ErrSyntax, clipText(text))
 }
 
-// Format227 is the text of a 227 reply; the address must be IPv4.
+// Format227 returns the text of a 227 reply. The address must be IPv4.
 func Format227(a netip.AddrPort) string {
 	return "Entering Passive Mode (" + FormatHostPort(a) + ")."
 }
 
-// sixNumbers takes six numbers from 0 to 255 with commas between them off s.
+// sixNumbers parses six numbers from 0 to 255, separated by commas, at the start
+// of s. It returns what follows them as rest.
 func sixNumbers(s string) (six [6]byte, rest string, ok bool) {
 	for i := range six {
 		if i > 0 {
@@ -86,8 +87,8 @@ func sixNumbers(s string) (six [6]byte, rest string, ok bool) {
 	return six, s, true
 }
 
-// continues reports whether more numbers follow, so that what went before was
-// not the beginning of the address.
+// continues reports whether rest continues a list of numbers. The six numbers
+// before it are then not an address.
 func continues(rest string) bool {
 	if rest == "" || rest[0] != ',' {
 		return false
@@ -110,5 +111,5 @@ func skipBlanks(s string) string {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// clipText bounds what an error quotes of the peer's words.
+// clipText returns the start of s, short enough for an error to quote.
 func clipText(s string) string { return s[:min(len(s), 80)] }

@@ -36,7 +36,7 @@ func TestParseHostPort(t *testing.T) {
 	}
 }
 
-// checkAddr compares with want, where "" stands for a syntax error.
+// checkAddr compares an address with want, where "" means a syntax error.
 func checkAddr(t *testing.T, arg string, a netip.AddrPort, err error, want string) {
 	t.Helper()
 	switch {

@@ -15,56 +15,58 @@ const (
 	se   = 0xf0
 )
 
-// ErrLineTooLong is a line beyond the LineReader's limit. The stream is not
-// usable behind it.
+// ErrLineTooLong is returned for a line that exceeds the LineReader's limit. The
+// rest of the stream cannot be read.
 var ErrLineTooLong = errors.New("the line is too long")
 
-// LineReader frames the lines of a control connection. Lines end in CRLF, in CR CR
-// LF or in a bare LF; Telnet commands (IAC …, the Synch before an ABOR) are taken out and
-// a doubled IAC becomes one. A line never takes more memory than the limit, and
-// an idle reader holds only a few hundred bytes.
+// LineReader reads the lines of a control connection. Lines end in CRLF, CR CR LF
+// or a bare LF. Telnet commands, such as the Synch before an ABOR, are removed, and
+// a doubled IAC becomes one. The reader uses no more memory than the limit for a
+// line, and only a few hundred bytes while it waits for one.
 //
-// A stream that begins with a TLS handshake is ErrTLS at once.
+// If the stream begins with a TLS handshake, ReadLine returns ErrTLS at once.
 //
-// An error of the underlying reader, a timeout among them, loses nothing:
-// ReadLine goes on where it stopped.
+// After an error of the underlying reader, such as a timeout, ReadLine may be
+// called again. It continues where it stopped, and no byte is lost.
 type LineReader struct {
 	r     io.Reader
 	limit int
-	buf   []byte // what came: buf[start:end] is not yet read
+	buf   []byte // buf[start:end] was received and is not yet returned as a line
 	start int
 	end   int
-	scan  int    // buf[start:scan] holds no LF
-	skip  telnet // inside a Telnet command
+	scan  int    // buf[start:scan] contains no LF
+	skip  telnet // the position inside a Telnet command; it may span lines
 	begun bool   // a line was read
-	line  []byte
+	line  []byte // the line that clean assembles
 }
 
-// ErrTLS is a TLS handshake where the first line should begin. It may hold no LF to
-// wait for.
+// ErrTLS is returned when the stream begins with a TLS handshake instead of a line. A
+// handshake need not contain an LF, so waiting for the end of the line could last forever.
 var ErrTLS = errors.New("a TLS handshake instead of a line")
 
 const tlsHandshake = 0x16
 
+// telnet is the state of the parser of Telnet commands.
 type telnet uint8
 
 const (
-	noTelnet telnet = iota
-	sawIAC
-	sawOption // IAC WILL/WONT/DO/DONT: one byte to come
-	inSub
-	inSubIAC
+	noTelnet  telnet = iota
+	sawIAC           // the next byte is the command
+	sawOption        // after IAC WILL, WONT, DO or DONT: one byte follows
+	inSub            // in a subnegotiation, which IAC SE ends
+	inSubIAC         // in a subnegotiation, after an IAC
 )
 
+// idleLineBuffer is the size of the buffer while no long line is read.
 const idleLineBuffer = 512
 
-// NewLineReader reads lines of at most limit bytes from r.
+// NewLineReader returns a LineReader for lines of at most limit bytes from r.
 func NewLineReader(r io.Reader, limit int) *LineReader {
 	return &LineReader{r: r, limit: limit}
 }
 
-// ReadLine returns the next line without its end. The slice is valid until the
-// next call. At the end of the stream an unfinished line is dropped.
+// ReadLine returns the next line without its line ending. The slice is valid
+// until the next call. An unfinished line at the end of the stream is discarded.
 func (l *LineReader) ReadLine() ([]byte, error) {
 	for {
 		if !l.begun && l.end > l.start && l.buf[l.start] == tlsHandshake {
@@ -93,24 +95,25 @@ func (l *LineReader) ReadLine() ([]byte, error) {
 	}
 }
 
-// Pending reports whether a whole line is here already, so that reading it
-// would not wait.
+// Pending reports whether a whole line is already buffered, so that ReadLine
+// would return without waiting.
 func (l *LineReader) Pending() bool {
 	return bytes.IndexByte(l.buf[l.scan:l.end], '\n') >= 0
 }
 
-// Buffered is the number of bytes that came and were not yet read as lines.
+// Buffered returns the number of bytes that were received and not yet returned as lines.
 func (l *LineReader) Buffered() int { return l.end - l.start }
 
-// GiveBack gives the buffer back if nothing in it is unread; the next ReadLine takes a new one.
+// GiveBack releases the buffer if it is empty. The next ReadLine allocates a new one.
 func (l *LineReader) GiveBack() {
 	if l.start == l.end {
 		l.buf, l.start, l.end, l.scan = nil, 0, 0, 0
 	}
 }
 
-// makeRoom leaves at least one byte to read into: it moves what is left to the
-// front, grows towards the limit, and gives a large buffer back when empty.
+// makeRoom makes room for at least one byte. It moves the unread bytes to the
+// front of the buffer, or enlarges a full buffer up to the limit. An empty large
+// buffer is replaced by a small one.
 func (l *LineReader) makeRoom() {
 	switch {
 	case l.start == l.end && len(l.buf) != idleLineBuffer:
@@ -127,15 +130,15 @@ func (l *LineReader) makeRoom() {
 	l.start = 0
 }
 
-// clean strips the CR of a CRLF and Telnet's commands. Most lines hold no Telnet
-// command and are returned as they are. Some devices end a line in CR CR LF: no
-// name can end in a CR, so all of them belong to the end.
+// clean removes the CRs at the end of a line, and Telnet commands. Most lines
+// contain no Telnet command and are returned without a copy. Some devices end lines
+// in CR CR LF. No name can end in a CR, so all CRs belong to the line ending.
 func (l *LineReader) clean(line []byte) []byte {
 	line = bytes.TrimRight(line, "\r")
 	if l.skip == noTelnet && bytes.IndexByte(line, iac) < 0 {
 		return line
 	}
-	l.line = line[:0] // in place: what is kept is never longer
+	l.line = line[:0] // in place, because removing commands never makes a line longer
 	for _, c := range line {
 		l.telnetByte(c)
 	}
@@ -163,7 +166,7 @@ func (l *LineReader) telnetByte(c byte) {
 			l.skip = inSub
 		case c >= will && c <= dont:
 			l.skip = sawOption
-		case c < se: // the Synch's Data Mark went by as urgent data
+		case c < se: // not a command: the Data Mark of a Synch was sent as urgent data and is missing here
 			l.line = append(l.line, c)
 		}
 	case sawOption:

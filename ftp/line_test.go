@@ -11,7 +11,7 @@ import (
 	"testing/iotest"
 )
 
-// readLines reads until the error and returns it with the lines before it.
+// readLines reads until an error, and returns the lines and the error.
 func readLines(r io.Reader, limit int) (lines []string, err error) {
 	lr := NewLineReader(r, limit)
 	for {
@@ -31,9 +31,9 @@ var lineTests = []struct {
 	{"bare LF", "USER a\nPASS b\n", []string{"USER a", "PASS b"}},
 	{"empty lines", "\r\n\n\r\n", []string{"", "", ""}},
 	{"blanks stay", " a \r\n\ta\t\r\n", []string{" a ", "\ta\t"}},
-	{"every CR at the end goes", "a\rb\r\r\n", []string{"a\rb"}},
+	{"all CRs at the end are removed", "a\rb\r\r\n", []string{"a\rb"}},
 	{"an unfinished line is dropped", "a\r\nb", []string{"a"}},
-	{"ABOR behind a Synch", "\xff\xf4\xff\xf2ABOR\r\n", []string{"ABOR"}},
+	{"ABOR after a Synch", "\xff\xf4\xff\xf2ABOR\r\n", []string{"ABOR"}},
 	{"its Data Mark went out of band", "\xff\xf4\xffABOR\r\n", []string{"ABOR"}},
 	{"its IAC went out of band", "\xff\xf4\xf2ABOR\r\n", []string{"\xf2ABOR"}},
 	{"a doubled IAC", "STOR a\xff\xffb\r\n", []string{"STOR a\xffb"}},
@@ -90,7 +90,7 @@ func TestLineReaderLimit(t *testing.T) {
 	}
 }
 
-// endless sends the same byte for ever.
+// endless returns the same byte forever.
 type endless byte
 
 func (e endless) Read(p []byte) (int, error) {
@@ -112,7 +112,7 @@ func TestLineReaderIsBounded(t *testing.T) {
 	}
 }
 
-// script answers each Read with one of its parts; "" stands for a timeout.
+// script returns one of its parts from each Read; "" means a timeout.
 type script []string
 
 func (s *script) Read(p []byte) (int, error) {
@@ -163,7 +163,7 @@ func TestLineReaderPending(t *testing.T) {
 		buffered int
 	}{{"a", true, 4}, {"b", false, 1}, {"", false, 1}, {"c", false, 0}}
 	if lr.Pending() || lr.Buffered() != 0 {
-		t.Error("something is pending before anything was read")
+		t.Error("a line is pending before anything was read")
 	}
 	for i, step := range steps {
 		line, err := lr.ReadLine()
@@ -229,8 +229,8 @@ func FuzzLineReader(f *testing.F) {
 	})
 }
 
-// A TLS handshake is no first line, and nothing is waited for to see that. Later ones
-// may begin with whatever they like.
+// A TLS handshake instead of the first line is recognized without waiting for more bytes. Later
+// lines may begin with any byte.
 func TestLineReaderTLS(t *testing.T) {
 	lr := NewLineReader(io.MultiReader(strings.NewReader("\x16\x03\x01"), iotest.ErrReader(errors.New("waited"))), 100)
 	if line, err := lr.ReadLine(); !errors.Is(err, ErrTLS) {

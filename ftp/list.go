@@ -6,41 +6,44 @@ import (
 	"time"
 )
 
-// ListParser reads the answer to LIST line by line, in the formats of Unix,
+// ListParser parses the answer to LIST, line by line, in the formats of Unix,
 // MS-DOS, EPLF, NetWare, OpenVMS, MVS, JES, OS/400, OS/2, HP NonStop, VShell and
-// Connect:Enterprise. The zero value is ready; it is not safe for concurrent use,
-// and each listing needs a parser of its own, as some formats spread over lines
-// and as lines explain each other. A line in doubt is unreadable: a name read
-// wrong would be another file.
+// Connect:Enterprise. The zero value is ready for use. A ListParser is not safe for
+// concurrent use.
+//
+// Each listing needs its own parser, because an entry may take two lines, and
+// because lines help to interpret each other. An ambiguous line is an error rather
+// than a guess: a wrong name would be the name of another file.
 type ListParser struct {
-	Now      time.Time      // for dates without a year; the zero time is the present
-	Location *time.Location // of the server's clock; nil is UTC
+	Now      time.Time      // used for dates without a year; the zero time means time.Now
+	Location *time.Location // the server's time zone; nil means UTC
 
-	begun   string // the first line of an OpenVMS entry
-	members bool   // below the heading of an MVS member list
+	begun   string // the first line of an OpenVMS entry that takes two; "" if there is none
+	members bool   // the heading of an MVS member list was read
 
-	line evidence // what the current line says about its listing
-	seen style    // what the lines so far have said
+	line evidence // what the current line shows about its listing
+	seen style    // what all lines so far have shown
 }
 
-// LineError is a line of a listing that no known format fits.
+// LineError is returned for a line of a listing that fits no known format.
 type LineError struct{ Line string }
 
-// Error quotes the line.
+// Error returns a message that quotes the line.
 func (e *LineError) Error() string {
 	return "unreadable line in the listing: " + Printable(clipText(e.Line))
 }
 
-// Parse reads one line. It returns ok false and no error for a line that holds
-// no entry, such as a heading, a total, or an older version of the OpenVMS file
-// before it, and a *LineError for one that can't be read. An entry and an error
-// come together if the line before was the one that can't be read, the first half
-// of an entry that did not continue.
+// Parse parses one line. For a line without an entry, such as a heading, a total or
+// an older version of an OpenVMS file, ok is false and err is nil. For a line that
+// cannot be parsed, err is a *LineError.
 //
-// The size is -1 where the format counts in blocks, is garbled or is missing. A
-// date without a year is the last such date up to tomorrow. "." and ".." are
-// CDirEntry and PDirEntry. Parse knows only the lines so far; Entries also uses
-// the lines that follow.
+// Parse returns an entry and an error if the line is an entry and the previous one
+// was not: it looked like the first half of an entry, and the second did not follow.
+//
+// The size is -1 if it is missing or garbled, or if the format counts blocks. A date
+// without a year is the latest such date that is not after tomorrow. The types of
+// "." and ".." are CDirEntry and PDirEntry. Parse can only use the lines so far;
+// Entries also uses the lines that follow.
 func (p *ListParser) Parse(line string) (e Entry, ok bool, err error) {
 	e, ok, err = p.parse(line)
 	if ok {
@@ -49,10 +52,10 @@ func (p *ListParser) Parse(line string) (e Entry, ok bool, err error) {
 	return e, ok, err
 }
 
-// Entries reads a whole listing: its entries, and a *LineError for each line that
-// can't be read, an entry that the end of the listing cut off included. It keeps
-// back lines whose dates or names depend on the style of the listing until a line
-// shows it, at most some 256 KiB of them.
+// Entries parses a whole listing. It yields the entries, and a *LineError for each
+// line that cannot be parsed, or that is the first half of an entry at the end of
+// the listing. Some dates and names can be interpreted only with the help of a later
+// line; Entries holds such entries back until then, up to about 256 KiB of them.
 func (p *ListParser) Entries(lines iter.Seq[string]) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		h := holder{p: p, yield: yield}
@@ -70,7 +73,7 @@ func (p *ListParser) Entries(lines iter.Seq[string]) iter.Seq2[Entry, error] {
 	}
 }
 
-// parse reads a line and leaves in p.line what finish needs to know.
+// parse parses a line and sets p.line, which finish uses.
 func (p *ListParser) parse(line string) (e Entry, ok bool, err error) {
 	line = strings.TrimRight(line, "\r\n")
 	begun := p.begun
@@ -95,7 +98,8 @@ func (p *ListParser) parse(line string) (e Entry, ok bool, err error) {
 	return Entry{Size: -1}, false, &LineError{Line: line}
 }
 
-// accept takes an entry unless it contradicts the lines before.
+// accept returns entry e of line, unless it contradicts earlier lines. before is the
+// error of the previous line.
 func (p *ListParser) accept(e Entry, line string, before error) (Entry, bool, error) {
 	if p.isOlder(&e) {
 		return Entry{Size: -1}, false, before
@@ -113,8 +117,8 @@ func (p *ListParser) accept(e Entry, line string, before error) (Entry, bool, er
 	return e, true, before
 }
 
-// End returns an error for the first half of an entry that the end of the listing
-// cut off.
+// End returns a *LineError if the listing ended after the first half of an entry.
+// Call it after the last Parse.
 func (p *ListParser) End() error {
 	if p.begun == "" {
 		return nil
@@ -124,7 +128,7 @@ func (p *ListParser) End() error {
 	return err
 }
 
-// listFormats are the formats in the order in which they are tried, the most
+// listFormats holds the formats in the order in which they are tried, the most
 // frequent first.
 var listFormats = [...]func(*ListParser, string) (Entry, bool){
 	(*ListParser).unix,

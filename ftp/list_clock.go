@@ -11,8 +11,8 @@ type clock struct {
 	precise              time.Duration
 }
 
-// parseClock reads 9:05, 09.05, 12:30:59 and 12:30:59.000000000, and 0:0 of some
-// embedded systems.
+// parseClock parses 9:05, 09.05, 12:30:59 and 12:30:59.000000000, and 0:0, which
+// some embedded systems write.
 func parseClock(s string) (c clock, ok bool) {
 	if len(s) < 3 || !isDigit(s[0]) {
 		return clock{}, false
@@ -45,19 +45,19 @@ func parseClock(s string) (c clock, ok bool) {
 	if !ok1 || !ok2 {
 		return clock{}, false
 	}
-	return c, true // makeTime looks at the ranges
+	return c, true // makeTime checks the ranges
 }
 
-// firstYear is the earliest year of a file: Windows counts from 1601.
+// firstYear is the earliest year of a file's time. Windows counts from 1601.
 const firstYear = 1601
 
-// parseYear reads the four digits of a year.
+// parseYear parses a year of four digits.
 func parseYear(s string) (int, bool) {
 	n, ok := smallNumber(s)
 	return n, ok && len(s) == 4 && n >= firstYear
 }
 
-// parseDay reads a day of the month: 7, 07, "7.", "7," and "7日".
+// parseDay parses a day of the month: 7, 07, "7.", "7," or "7日".
 func parseDay(s string) (int, bool) {
 	if s == "" || !isDigit(s[0]) {
 		return 0, false
@@ -67,7 +67,7 @@ func parseDay(s string) (int, bool) {
 	return n, ok && n >= 1 && n <= 31
 }
 
-// parseZone reads +0200.
+// parseZone parses an offset such as +0200.
 func parseZone(s string) (*time.Location, bool) {
 	if len(s) != 5 || s[0] != '+' && s[0] != '-' {
 		return nil, false
@@ -83,7 +83,7 @@ func parseZone(s string) (*time.Location, bool) {
 	return time.FixedZone("", offset), true
 }
 
-// fullYear completes a year of two digits, and one that counts from 1900.
+// fullYear returns the full year for a year of two digits, or for a number of years since 1900.
 func fullYear(n, digits int) int {
 	switch {
 	case digits > 3:

@@ -2,13 +2,13 @@ package ftp
 
 import "strings"
 
-// takeColumns reads links, owner, group and size from the words between mode and
-// date. It returns false if they are not such columns.
+// takeColumns sets links, owner, group and size of e from the words between mode and
+// date. It returns false if these words are not such columns.
 func (e *Entry) takeColumns(f *words, from, to int) bool {
 	glued, ok := "", true
 	switch size := f.word(to - 1); {
 	case from >= to:
-	case e.Type == OtherEntry && strings.HasSuffix(f.word(to-2), ","): // "8, 0" are major and minor
+	case e.Type == OtherEntry && strings.HasSuffix(f.word(to-2), ","): // a device: "8, 0" is major and minor number
 		to -= 2
 	case e.Type == OtherEntry && strings.Contains(size, ","):
 		to--
@@ -28,8 +28,8 @@ func (e *Entry) takeColumns(f *words, from, to int) bool {
 		e.Group = glued
 		return ok
 	}
-	// A group may be of several words, but not of numbers: those are the columns of
-	// a date that can't be read.
+	// A group may have several words, but none may begin with a digit: that would be a
+	// column of a date that was not recognized.
 	for i := from; i < to && to-from > 1; i++ {
 		if word := f.word(i); isDigit(word[0]) {
 			return false
@@ -42,7 +42,7 @@ func (e *Entry) takeColumns(f *words, from, to int) bool {
 	return ok
 }
 
-// endsInSize reports whether s may be a size, or one glued to a group.
+// endsInSize reports whether s may be a size, or a group with a size after it without a blank.
 func endsInSize(s string) bool {
 	if s == "" {
 		return false
@@ -59,8 +59,8 @@ func isRounded(s string) bool {
 	return i > 0 && i == len(s)-1 && isDigit(s[0]) && strings.IndexByte("KMGTPEB", s[i]) >= 0
 }
 
-// splitSize parts a size from what is glued before it. Negative and rounded ones are
-// unknown sizes; ok is false for one that is garbled.
+// splitSize splits a size from the text before it, with no blank between them. If the size
+// is negative or rounded, it is returned as unknown (-1). ok is false if it is garbled.
 func splitSize(s string) (glued string, size int64, ok bool) {
 	if isRounded(s) {
 		return "", -1, true
@@ -85,7 +85,7 @@ func splitSize(s string) (glued string, size int64, ok bool) {
 	return s[:i], n, true
 }
 
-// parseGrouped reads a number with or without a comma after each thousand.
+// parseGrouped parses a number with or without commas between thousands.
 func parseGrouped(s string) (int64, bool) {
 	if strings.IndexByte(s, ',') >= 0 {
 		for i := range len(s) {

@@ -8,11 +8,11 @@ import (
 // dateWord is a date in one word: 06-05-03, 16.01.2002, 1999/10/12, 05-10,
 // 29-JAN-1996.
 type dateWord struct {
-	n         [3]int // the numbers as they are written
-	digits    [3]int
-	parts     int  // three, or two if the year is missing
-	month     int  // named in the middle, 0 if it is a number
-	separator byte // '-', '/' or '.'
+	n         [3]int // the numbers in the order in which they are written
+	digits    [3]int // the number of digits of each
+	parts     int    // three, or two if the year is missing
+	month     int    // if the middle part is the name of a month; else 0
+	separator byte   // '-', '/' or '.'
 }
 
 func parseDateWord(s string) (w dateWord, ok bool) {
@@ -40,10 +40,10 @@ func parseDateWord(s string) (w dateWord, ok bool) {
 			return w, w.fits()
 		}
 	}
-	return w, false // a fourth part
+	return w, false // there is a fourth part
 }
 
-// fits reports whether the parts are as long as those of a date.
+// fits reports whether the parts have as many digits as those of a date.
 func (w *dateWord) fits() bool {
 	first, last := w.digits[0], w.digits[2]
 	switch {
@@ -57,11 +57,12 @@ func (w *dateWord) fits() bool {
 	return first <= 2 && last >= 2 && (last < 4 || w.n[2] >= firstYear)
 }
 
-// yearFirst reports whether the year is in front, without doubt.
+// yearFirst reports whether the first part has four digits and so must be the year.
 func (w *dateWord) yearFirst() bool { return w.digits[0] == 4 }
 
-// dated makes a date of a word and a time of day. Of a date whose order is in
-// doubt, prefer is taken until the listing shows another one.
+// dated returns the date for a word and a time of day. If the order of year, month
+// and day is ambiguous, it is prefer, unless the listing shows another order. If
+// usual is set, the result is then not marked as imprecise; see ordered.
 func (p *ListParser) dated(w dateWord, c clock, prefer order, usual bool) (d date, ok bool) {
 	d.precise = c.precise
 	if c.precise == 0 {
@@ -77,15 +78,15 @@ func (p *ListParser) dated(w dateWord, c clock, prefer order, usual bool) (d dat
 	case w.month != 0:
 		t, ok = at(fullYear(w.n[2], w.digits[2]), w.month, w.n[0])
 	default:
-		return p.inDoubt(w, c, ordered{prefer: prefer, usual: usual, precise: d.precise})
+		return p.ambiguous(w, c, ordered{prefer: prefer, usual: usual, precise: d.precise})
 	}
 	d.time = t.UTC()
 	return d, ok
 }
 
-// inDoubt finds the orders in which a word is a date, later than tomorrow only if
-// none is earlier.
-func (p *ListParser) inDoubt(w dateWord, c clock, o ordered) (d date, ok bool) {
+// ambiguous finds all orders of year, month and day in which w is a date. Orders that
+// give a date after tomorrow count only if there are no others.
+func (p *ListParser) ambiguous(w dateWord, c clock, o ordered) (d date, ok bool) {
 	latest := p.now().Add(24 * time.Hour)
 	var future order
 	for i, numbers := range [...][3]int{{2, 0, 1}, {2, 1, 0}, {0, 1, 2}} { // monthFirst, dayFirst, yearFirst
@@ -118,17 +119,18 @@ func (p *ListParser) inDoubt(w dateWord, c clock, o ordered) (d date, ok bool) {
 	}
 	d.time, d.precise = o.choose(&style{})
 	if d.precise > o.precise || o.usual || o.orders&(o.orders-1) == 0 {
-		d.doubt = o // and not if all orders make it the same date
+		d.doubt = o // unless all orders give the same date
 	}
 	return d, true
 }
 
-// thisYear finds the year of a date that has none: the last in which the date
-// is not later than tomorrow, for clocks differ. A leap day goes back to the last leap year.
+// thisYear returns the time for a date without a year. The year is the latest in which
+// the date is not after tomorrow; the extra day allows for clocks that differ. For
+// February 29 it is the latest leap year.
 func (p *ListParser) thisYear(month, day int, c clock) (time.Time, bool) {
 	latest := p.now().Add(24 * time.Hour)
 	year := latest.In(p.location()).Year()
-	for back := range 9 { // there are 8 years between 1896 and 1904
+	for back := range 9 { // leap years can be 8 years apart: 1896 and 1904
 		t, ok := makeTime(year-back, month, day, c.hour, c.minute, c.second, p.location())
 		if ok && !t.After(latest) {
 			return t.UTC(), true

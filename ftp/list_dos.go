@@ -2,7 +2,7 @@ package ftp
 
 import "strings"
 
-// dos reads a line of IIS or dir: "06-05-03  03:19PM  1973 name".
+// dos parses a line of IIS or of dir: "06-05-03  03:19PM  1973 name".
 func (p *ListParser) dos(line string) (Entry, bool) {
 	e := Entry{Size: -1}
 	f := splitWords(line)
@@ -14,18 +14,18 @@ func (p *ListParser) dos(line string) (Entry, bool) {
 	if !ok {
 		return e, false
 	}
-	prefer, usual := monthFirst, half == glued && w.separator == '-' // as IIS in each country
+	prefer, usual := monthFirst, half == glued && w.separator == '-' // IIS writes this in every country
 	if w.separator == '.' {
 		prefer, usual = dayFirst, true
 	}
 	d, ok := p.dated(w, c, prefer, usual)
 	e.Modified, e.Precise = d.time, d.precise
-	ok = ok && p.dosEnd(&e, f.behind(last))
+	ok = ok && p.dosEnd(&e, f.after(last))
 	p.line.date = d.doubt
 	return e, ok
 }
 
-// half is how a time of day says before or after noon.
+// half is the notation for the half of the day in a time of day.
 type half uint8
 
 const (
@@ -34,7 +34,8 @@ const (
 	parted             // 02:22 PM
 )
 
-// dosClock reads a time of day at the second word, and returns its last word.
+// dosClock parses the time of day that begins at the second word. last is the index of its
+// last word.
 func dosClock(f *words) (c clock, last int, how half, ok bool) {
 	word, last := f.word(1), 1
 	noon := ""
@@ -59,7 +60,7 @@ func dosClock(f *words) (c clock, last int, how half, ok bool) {
 	return c, last, how, true
 }
 
-// dosEnd reads what follows the time: <DIR> or a size, and the name.
+// dosEnd parses what follows the time: <DIR> or a size, and the name.
 func (p *ListParser) dosEnd(e *Entry, rest string) bool {
 	blanks := countBlanks(rest)
 	kind, name := rest[blanks:], ""
@@ -71,14 +72,14 @@ func (p *ListParser) dosEnd(e *Entry, rest string) bool {
 	if kind[0] == '<' {
 		return e.dosKind(kind, name[1:])
 	}
-	// The size is right-aligned in a column of 21 characters by IIS and of 18 by dir,
-	// and one blank follows. Other programs leave two.
+	// IIS right-aligns the size in a column of 21 characters, and dir in one of 18. One
+	// blank follows. Other programs write two.
 	const iis, dir, huge = 21, 18, len("99,999,999,999")
 	pad := 1
 	if end := blanks + i; end == iis || end == dir && i < huge {
 		pad = 0
 	} else if countBlanks(name) > 2 && !p.seen.tight {
-		return false // a column of another width, or a name that begins with blanks
+		return false // either the column has another width, or the name begins with blanks
 	}
 	var ok1, ok2 bool
 	e.Type = FileEntry
@@ -90,10 +91,10 @@ func (p *ListParser) dosEnd(e *Entry, rest string) bool {
 	return ok1 && ok2
 }
 
-// dosKind reads the name of what has no size.
+// dosKind parses the name of an entry that has a kind, such as <DIR>, instead of a size.
 func (e *Entry) dosKind(kind, name string) bool {
-	// The size's column follows and is empty: its nine blanks, if they are there,
-	// are not part of the name.
+	// The empty column of the size follows: nine blanks. If all are there, further ones
+	// belong to the name.
 	const column = "         "
 	if cut, ok := strings.CutPrefix(name, column); ok {
 		name = cut
@@ -115,7 +116,7 @@ func (e *Entry) dosKind(kind, name string) bool {
 	return e.Name != ""
 }
 
-// os2 reads a line of OS/2: "  612  A  07-28-95  16:18  name".
+// os2 parses a line of OS/2: "  612  A  07-28-95  16:18  name".
 func (p *ListParser) os2(line string) (Entry, bool) {
 	e := Entry{Size: -1, Type: FileEntry}
 	f := splitWords(line)
@@ -135,7 +136,7 @@ func (p *ListParser) os2(line string) (Entry, bool) {
 		c, ok1 := parseClock(f.word(i + 1))
 		d, ok2 := p.dated(w, c, monthFirst, false)
 		e.Modified, e.Precise, p.line.date = d.time, d.precise, d.doubt
-		e.Name = skipBlanks(f.behind(i + 1))
+		e.Name = skipBlanks(f.after(i + 1))
 		return e, ok1 && ok2 && e.Name != ""
 	}
 	return e, false

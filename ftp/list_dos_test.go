@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// bare is an entry of a format without modes.
+// bare returns an entry of a format without modes.
 func bare(name string, kind EntryType, size int64, modified time.Time, precise time.Duration) Entry {
 	return Entry{Name: name, Type: kind, Size: size, Modified: modified, Precise: precise}
 }

@@ -2,7 +2,7 @@ package ftp
 
 import "strings"
 
-// isHeading reports whether a line is about the listing, not in it.
+// isHeading reports whether a line is a heading or a total rather than an entry.
 func (p *ListParser) isHeading(line string) bool {
 	f := splitWords(line)
 	first := strings.ToLower(f.word(0))
@@ -29,7 +29,7 @@ func (p *ListParser) isHeading(line string) bool {
 		p.members = true
 		return true
 	}
-	// The name of a directory in ls -R.
+	// ls -R writes the name of each directory with a colon.
 	return strings.HasSuffix(line, ":") && len(line) > 1 && (strings.HasPrefix(line, "/") || strings.HasPrefix(line, ".") || f.n == 1)
 }
 
@@ -40,7 +40,7 @@ func isSum(f *words, first string) bool {
 	second := f.word(1)
 	switch {
 	case f.n == 2 && isTotal(first):
-		second = strings.TrimPrefix(second, "-") // of a sum that has overflowed
+		second = strings.TrimPrefix(second, "-") // the sum overflowed
 		return second != "" && isDigit(second[0])
 	case first == "grand" && strings.EqualFold(second, "total"):
 		return strings.EqualFold(f.word(2), "of") && f.n > 4 && isCount(f.word(3))
@@ -53,13 +53,13 @@ func isSum(f *words, first string) bool {
 		strings.EqualFold(f.word(3), "bytes") && (f.n == 4 || strings.EqualFold(f.word(4), "free"))
 }
 
-// isCount reports whether s is a number, with commas or without.
+// isCount reports whether s is a number, with or without commas.
 func isCount(s string) bool {
 	_, ok := parseGrouped(s)
 	return ok
 }
 
-// isCounted reports whether s is what a total counts.
+// isCounted reports whether s is a word for what a total counts, such as "files".
 func isCounted(s string) bool {
 	switch strings.ToLower(strings.TrimRight(s, ",.")) {
 	case "file", "files", "file(s)", "dir", "dirs", "dir(s)", "directory", "directories", "block", "blocks", "entries":

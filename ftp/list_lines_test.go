@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// TestListLines reads the lines of testdata/list-*.tsv, tables of kind,
-// line, type, name, size and time. `\r\n` in a line stands for a line break, `\r` for
-// a carriage return, "-" for what is unknown; the type "none" is no entry, "err" an
-// unreadable line. It is 2026-11-28, and the server's clock is UTC.
+// TestListLines parses the lines of testdata/list-*.tsv, which are tables of kind, line, type,
+// name, size and time. In a line, `\r\n` stands for a line break and `\r` for a carriage return.
+// "-" means unknown. The type is "none" if the line is not an entry, and "err" if it is
+// unreadable. The date is 2026-11-28, and the server's clock is UTC.
 func TestListLines(t *testing.T) {
 	for _, row := range listRows(t) {
 		if got := lineAsRow(row[0], row[1]); !slices.Equal(got, row[2:]) {
@@ -44,7 +44,7 @@ func listRows(t testing.TB) (rows [][]string) {
 	return rows
 }
 
-// lineAsRow reads a listing and returns the type, name, size and time of its first entry.
+// lineAsRow parses a listing and returns the type, name, size and time of its first entry.
 func lineAsRow(kind, text string) []string {
 	lines := strings.Split(text, `\r\n`)
 	var first *Entry

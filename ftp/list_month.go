@@ -5,11 +5,12 @@ import (
 	"unicode/utf8"
 )
 
-// parseMonth reads the name of a month in the languages of the table, in UTF-8
-// or Latin-1, or a number with the sign for month behind it.
+// parseMonth parses the name of a month, in a language of monthWords, in UTF-8 or
+// Latin-1. It also accepts a number followed by the Chinese, Japanese or Korean word
+// for month.
 func parseMonth(s string) (int, bool) {
 	s = strings.TrimRight(s, ".,")
-	if len(s) == 3 { // English needs no look into the table
+	if len(s) == 3 { // English, without the table, which has only the other languages
 		for i := 0; i < len(monthNames); i += 3 {
 			if strings.EqualFold(s, monthNames[i:i+3]) {
 				return i/3 + 1, true
@@ -35,8 +36,8 @@ func parseMonth(s string) (int, bool) {
 	return n, ok
 }
 
-// monthWords are what ls prints for the months in languages other than English,
-// one line a month; the last words of a line are whole names.
+// monthWords holds what ls prints for the months in languages other than English,
+// one line for each month. The last words of a line are full names.
 var monthWords = [12]string{
 	"ene gen tammi janv jän oca led sty янв січ ian января january januar januari janvier enero gennaio janeiro",
 	"fév févr febr fev şub úno lut фев февр лют helmi februari februar february février febrero febbraio fevereiro",

@@ -2,9 +2,9 @@ package ftp
 
 import "strings"
 
-// mvs reads a line of a data set list or, below its heading, of a member list.
-// Data sets are measured in tracks, and the date is that of the last use, so
-// neither size nor time is known.
+// mvs parses a line of a data set list or, below its heading, of a member list.
+// Size and time of a data set are unknown: the list shows the number of tracks and
+// the date of the last use.
 func (p *ListParser) mvs(line string) (Entry, bool) {
 	f := splitWords(line)
 	if e, ok := p.mvsMember(&f); ok {
@@ -31,7 +31,8 @@ func (p *ListParser) mvs(line string) (Entry, bool) {
 	return e, true
 }
 
-// isVolume finds the name of a volume, its unit, such as 3390, and the date.
+// isVolume reports whether the first words are the name of a volume, its unit, such
+// as 3390, and a date.
 func isVolume(f *words) bool {
 	_, isUnit := smallNumber(f.word(1))
 	if len(f.word(0)) > 6 || len(f.word(1)) != 4 || !isUnit {
@@ -42,8 +43,8 @@ func isVolume(f *words) bool {
 	return isDate || referred == "**NONE**" || referred == "VSAM"
 }
 
-// mvsMember reads a member with statistics, "NAME 01.01 2001/12/06 2002/01/15
-// 13:30 19 …", or below the heading of a member list one without.
+// mvsMember parses a member with statistics, "NAME 01.01 2001/12/06 2002/01/15
+// 13:30 19 …", or, below the heading of a member list, also one without them.
 func (p *ListParser) mvsMember(f *words) (Entry, bool) {
 	e := Entry{Size: -1, Type: FileEntry, Name: f.word(0)}
 	version := f.word(1)
@@ -61,7 +62,8 @@ func (p *ListParser) mvsMember(f *words) (Entry, bool) {
 	return e, ok1 && ok2 && ok3 && w.parts == 3
 }
 
-// isMember tells the name of a member: eight capitals, digits and $, # or @.
+// isMember reports whether s may be the name of a member: at most eight capital
+// letters, digits, $, # or @.
 func isMember(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < 'A' && !isDigit(c) && c != '$' && c != '#' && c != '@' || c > 'Z' {
@@ -71,9 +73,9 @@ func isMember(s string) bool {
 	return s != "" && len(s) <= 8
 }
 
-// jes reads a job of JES, "OWNER1  JOB01906  OUTPUT    3 Spool Files", or with its
-// owner in the third column and the status in the fourth. RETR and DELE take the
-// number of the job.
+// jes parses a job of JES, "OWNER1  JOB01906  OUTPUT    3 Spool Files". In another
+// form, the third column is the owner and the fourth the status. The name is the
+// number of the job, because RETR and DELE expect that.
 func (p *ListParser) jes(line string) (Entry, bool) {
 	e := Entry{Size: -1, Type: FileEntry}
 	f := splitWords(line)

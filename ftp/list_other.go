@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// eplf reads D. J. Bernstein's easily parsed format: "+i8388621.29609,m824255902,r,s10376,\tname".
+// eplf parses D. J. Bernstein's easily parsed format: "+i8388621.29609,m824255902,r,s10376,\tname".
 func (p *ListParser) eplf(line string) (Entry, bool) {
 	e := Entry{Size: -1, Type: FileEntry}
 	facts, name, ok := strings.Cut(line, "\t")
@@ -42,7 +42,7 @@ func (p *ListParser) eplf(line string) (Entry, bool) {
 	return e, true
 }
 
-// netware reads "d [RWCEAFMS] owner  512  Jan 16 18:53  name".
+// netware parses a line of NetWare: "d [RWCEAFMS] owner  512  Jan 16 18:53  name".
 func (p *ListParser) netware(line string) (Entry, bool) {
 	e := Entry{Size: -1, Type: FileEntry}
 	if line[0] != 'd' && line[0] != '-' {
@@ -62,14 +62,15 @@ func (p *ListParser) netware(line string) (Entry, bool) {
 			continue
 		}
 		e.Modified, e.Precise, p.line.date = d.time, d.precise, d.doubt
-		e.Name = skipBlanks(f.behind(d.last))
+		e.Name = skipBlanks(f.after(d.last))
 		return e, e.takeColumns(&f, 0, i) && e.Name != ""
 	}
 	return e, false
 }
 
-// os400 reads "OWNER  77824 02/23/00 15:09:55 *DIR  NAME/", and members, that
-// have only owner, *MEM and name. A file's last component is its name.
+// os400 parses a line of OS/400: "OWNER  77824 02/23/00 15:09:55 *DIR  NAME/". The
+// line of a member has only owner, *MEM and name. If the name is a path, its last
+// component is used.
 func (p *ListParser) os400(line string) (Entry, bool) {
 	e := Entry{Size: -1, Type: FileEntry}
 	f := splitWords(line)
@@ -88,7 +89,7 @@ func (p *ListParser) os400(line string) (Entry, bool) {
 		}
 		e.Size, e.Modified, e.Precise, p.line.date = size, d.time, d.precise, d.doubt
 	}
-	name := skipBlanks(f.behind(kind))
+	name := skipBlanks(f.after(kind))
 	if strings.HasSuffix(name, "/") || strings.HasSuffix(f.word(kind), "DIR") || f.word(kind) == "*LIB" {
 		e.Type, e.Size = DirEntry, -1
 	}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// nonstop reads a line of HP NonStop: `DATA1  101  528 12-Jan-14 14:21:18 255, 0 "oooo"`.
-// An O after the code, in a word of its own or not, marks an open file.
+// nonstop parses a line of HP NonStop: `DATA1  101  528 12-Jan-14 14:21:18 255, 0 "oooo"`.
+// An O after the code, with or without a blank between them, marks an open file.
 func (p *ListParser) nonstop(line string) (Entry, bool) {
 	e := Entry{Size: -1, Type: FileEntry}
 	f := splitWords(line)
@@ -24,7 +24,7 @@ func (p *ListParser) nonstop(line string) (Entry, bool) {
 		len(security) < 3 || security[0] != '"' || security[len(security)-1] != '"' {
 		return e, false
 	}
-	owner := strings.TrimSpace(strings.TrimSuffix(f.behind(size+2), security))
+	owner := strings.TrimSpace(strings.TrimSuffix(f.after(size+2), security))
 	group, user, ok := strings.Cut(owner, ",")
 	d, ok4 := p.dated(w, c, dayFirst, true)
 	e.Name, e.Size, e.Group, e.Owner = f.word(0), n, group, skipBlanks(user)
@@ -32,8 +32,8 @@ func (p *ListParser) nonstop(line string) (Entry, bool) {
 	return e, ok && ok4
 }
 
-// vshell reads a line of old versions of VShell: "206876  Apr 04, 2000 21:06 name",
-// with a slash after the name of a directory.
+// vshell parses a line of old versions of VShell: "206876  Apr 04, 2000 21:06 name". The
+// name of a directory ends in a slash.
 func (p *ListParser) vshell(line string) (Entry, bool) {
 	e := Entry{Size: -1, Type: FileEntry}
 	f := splitWords(line)
@@ -53,7 +53,7 @@ func (p *ListParser) vshell(line string) (Entry, bool) {
 	return e, ok && e.Name != ""
 }
 
-// enterprise reads a batch of Connect:Enterprise, "-C--E-----FTP B OWNER1  18128
+// enterprise parses a batch of Connect:Enterprise, "-C--E-----FTP B OWNER1  18128
 // 41 Aug 12 13:56 BATCH": flags, protocol, type, owner, number and size.
 func (p *ListParser) enterprise(line string) (Entry, bool) {
 	e := Entry{Size: -1, Type: FileEntry}
@@ -80,9 +80,9 @@ func (p *ListParser) enterprise(line string) (Entry, bool) {
 	return e, ok2
 }
 
-// numeric reads "0100644   500  101   12345    123456789       name": the mode of
-// stat(2), owner, group, size, and the time in seconds since 1970. The width of the last
-// column is not known, so all blanks before the name belong to it.
+// numeric parses "0100644   500  101   12345    123456789       name": the mode of
+// stat(2), owner, group, size, and the time in seconds since 1970. The width of the time's
+// column is unknown, so all blanks before the name are skipped as part of that column.
 func (p *ListParser) numeric(line string) (Entry, bool) {
 	e := Entry{Size: -1}
 	f := splitWords(line)
@@ -108,6 +108,6 @@ func (p *ListParser) numeric(line string) (Entry, bool) {
 	e.Mode, e.HasMode = unixMode(uint32(mode)), true
 	e.Owner, e.Group, e.Size = f.word(1), f.word(2), size
 	e.Modified, e.Precise = time.Unix(seconds, 0).UTC(), time.Second
-	e.Name = skipBlanks(f.behind(4))
+	e.Name = skipBlanks(f.after(4))
 	return e, e.Name != ""
 }

@@ -6,7 +6,12 @@ import (
 	"time"
 )
 
-// order is an order of year, month and day; a set of them is their union.
+// A line may not show which number of a date is the month, or whether a blank fills a column or
+// begins the name. A server writes all lines in the same style, so another line may show it. Each
+// line adds its evidence to the style of the listing. The style then completes the entries that
+// depend on it: Parse uses the lines so far, and Entries waits until the style is settled.
+
+// order is an order of year, month and day, or a set of orders.
 type order uint8
 
 const (
@@ -15,53 +20,53 @@ const (
 	yearFirst
 )
 
-// yearColumn is how ls writes a year in place of a time of day.
+// yearColumn is the position of a year that ls writes instead of a time of day, or a set of such
+// positions.
 type yearColumn uint8
 
 const (
 	yearRight yearColumn = 1 << iota // "Mar 11  2007 x": right-aligned
-	yearLeft                         // "Mar 11 2007  x": left-aligned, as AIX does, or a name with a leading blank
-	yearTight                        // "Mar 11 2007 x"
-	yearClock                        // "Mar 11 2007 09:47 x"
+	yearLeft                         // "Mar 11 2007  x": left-aligned, as on AIX, or a name that begins with a blank
+	yearTight                        // "Mar 11 2007 x": no column
+	yearClock                        // "Mar 11 2007 09:47 x": with a time of day
 )
 
-// evidence is what a line says about its listing, and what the listing has to say
-// about the line.
+// evidence is what a line shows about its listing, and what finish needs to complete its entry.
 type evidence struct {
-	date   ordered    // a date of numbers, if that is in doubt
-	pad    int        // blanks left off the name as filling of a column
-	tight  bool       // the line shows that one blank, not more, precedes the names
-	year   yearColumn // 0 if there is none
-	number int        // of the version of an OpenVMS file
-	unix   bool       // the line begins as one of ls -l, so it has no other format
+	date   ordered    // an ambiguous date; its orders are 0 if the date is not ambiguous
+	pad    int        // the number of blanks before the name that were treated as filling of a column
+	tight  bool       // the line shows that exactly one blank precedes names
+	year   yearColumn // 0 if there is no year
+	number int        // the version of an OpenVMS file; 0 for other files
+	unix   bool       // the line begins like one of ls -l, so no other format is tried
 }
 
-// ordered is a date of numbers with the orders in which it is one.
+// ordered is an ambiguous date: the orders in which its numbers are a date, with the time for each.
 type ordered struct {
-	orders  order // 0 if the date is not in doubt
-	prefer  order // the usual one
-	usual   bool  // the format writes no other, unless another line proves it
-	times   [3]int64
+	orders  order    // 0 if the date is not ambiguous
+	prefer  order    // the order to choose if the listing leaves several
+	usual   bool     // the format always uses prefer, unless another line disproves it
+	times   [3]int64 // in Unix seconds, in the sequence of the constants of order
 	precise time.Duration
 }
 
-// style is what the lines of a listing have in common. A server writes all of
-// them alike, so what one line proves holds for the others.
+// style is what the lines of a listing so far have in common.
 type style struct {
-	orders order // those that fit all dates so far, 0 if there was none
-	mixed  bool  // no order fits all dates
-	tight  bool  // one blank precedes the names
-	padded bool  // a name was returned without blanks that might belong to it
-	years  yearColumn
-	dated  bool // a line had a date
+	orders order      // the orders that fit all ambiguous dates; 0 if there was no such date
+	mixed  bool       // no order fits all dates
+	tight  bool       // exactly one blank precedes names
+	padded bool       // a name was returned without blanks that may belong to it
+	years  yearColumn // all positions of years so far
+	dated  bool       // a line had a date
 
-	name   string // the last OpenVMS file, its type and its version
+	// The last OpenVMS file: its name, its type and its version.
+	name   string
 	kind   EntryType
 	number int
 }
 
-// add notes what a line says. It returns false if that contradicts the lines
-// before, so that the line, or one before, is not what it seems to be.
+// add adds the evidence of a line. It returns false if that contradicts an earlier line: one of
+// the two was misread.
 func (s *style) add(v *evidence) bool {
 	const columns = yearRight | yearLeft | yearTight
 	switch {
@@ -85,12 +90,12 @@ func (s *style) add(v *evidence) bool {
 	return true
 }
 
-// settled reports whether no later line can change what v says.
+// settled reports whether no later line can change how v is interpreted.
 func (s *style) settled(v *evidence) bool {
 	return (v.date.orders == 0 || s.mixed || bits.OnesCount8(uint8(s.orders)) == 1) && (v.pad == 0 || s.tight)
 }
 
-// finish completes an entry by the style of its listing.
+// finish completes an entry with the help of the style of its listing.
 func (p *ListParser) finish(e *Entry, v *evidence) {
 	if v.date.orders != 0 {
 		e.Modified, e.Precise = v.date.choose(&p.seen)
@@ -104,8 +109,8 @@ func (p *ListParser) finish(e *Entry, v *evidence) {
 	}
 }
 
-// choose decides between the orders that fit the listing. A date of which that
-// leaves several is the usual one, and only as precise as they are far apart.
+// choose returns the time of an ambiguous date. If the listing leaves several orders, it is the
+// preferred one, and the result is less precise by its distance to the others.
 func (d *ordered) choose(s *style) (time.Time, time.Duration) {
 	left := d.orders
 	if both := left & s.orders; both != 0 && !s.mixed {
@@ -125,14 +130,14 @@ func (d *ordered) choose(s *style) (time.Time, time.Duration) {
 	return time.Unix(t, 0).UTC(), d.precise + time.Duration(apart)*time.Second
 }
 
-// holder keeps entries back until their listing's style is known.
+// holder holds entries back until the style of their listing is settled. It keeps their order.
 type holder struct {
 	p     *ListParser
 	yield func(Entry, error) bool
 	held  []heldEntry
-	size  int      // of what is held
-	doubt evidence // what the held entries wait for
-	full  bool     // nothing is kept back any more
+	size  int      // the approximate memory of held, in bytes
+	doubt evidence // the union of what is open in the held entries
+	full  bool     // the limit was reached; entries are not held back any longer
 }
 
 type heldEntry struct {
@@ -142,9 +147,9 @@ type heldEntry struct {
 	line  evidence
 }
 
-// take reads a line. It returns false if yield has had enough.
+// take parses a line and yields or holds its entry. It returns false if yield did.
 func (h *holder) take(line string) bool {
-	const most, each = 256 << 10, 512 // bytes; what an entry costs beside its line
+	const most, each = 256 << 10, 512 // bytes: the limit, and the cost of an entry without its line
 	v := heldEntry{}
 	v.entry, v.ok, v.err = h.p.parse(line)
 	if v.ok {
@@ -166,7 +171,7 @@ func (h *holder) take(line string) bool {
 	return true
 }
 
-// release yields what is held.
+// release yields the held entries.
 func (h *holder) release() bool {
 	held := h.held
 	h.held, h.size, h.doubt = nil, 0, evidence{}

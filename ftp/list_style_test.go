@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// listed reads a listing and returns its names with their dates, "?" for a line that
-// can't be read, and the number of lines that had been read when each was yielded.
+// listed parses a listing. It returns the names with their dates, with "?" for an unreadable
+// line, and for each of them the number of lines that had been read when it was yielded.
 func listed(t *testing.T, lines []string) (got []string, at []int) {
 	t.Helper()
 	read := 0
@@ -91,8 +91,8 @@ func TestEntries(t *testing.T) {
 	}
 }
 
-// TestEntriesKeepsLittle: of a listing that never shows its style only so much is kept
-// back, and a style that shows too late is no licence for other names.
+// TestEntriesKeepsLittle checks that Entries holds back only a limited number of lines of a
+// listing that does not show its style. A line that contradicts names already yielded is an error.
 func TestEntriesKeepsLittle(t *testing.T) {
 	var lines []string
 	for n := range 5000 {
@@ -129,12 +129,12 @@ func TestEntriesStopsEarly(t *testing.T) {
 	}
 }
 
-// TestPrecise: a date in doubt says by how much it may be wrong, either way.
+// TestPrecise checks that Precise covers the possible error of an ambiguous date, in both directions.
 func TestPrecise(t *testing.T) {
 	for line, want := range map[string]time.Duration{
 		"06-05-03  03:19PM 5 x": time.Minute, // IIS writes the month first
 		"06-05-03  15:19 5 x":   1063*day + time.Minute,
-		"06.05.2003  15:19 5 x": time.Minute, // and with dots the day is first
+		"06.05.2003  15:19 5 x": time.Minute, // with dots the day is first
 		"06/05/2003  15:19 5 x": 30*day + time.Minute,
 		"06/06/2003  15:19 5 x": time.Minute,
 		"06/13/2003  15:19 5 x": time.Minute,

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// listNow is the present of these tests.
+// listNow is the current time in these tests.
 var listNow = time.Date(2024, 7, 1, 12, 0, 0, 0, time.UTC)
 
 const day = 24 * time.Hour
 
-// utc is short for a date in UTC.
+// utc returns a time in UTC.
 func utc(y int, m time.Month, d, h, mi, s int) time.Time {
 	return time.Date(y, m, d, h, mi, s, 0, time.UTC)
 }
@@ -23,7 +23,7 @@ type listTest struct {
 	want Entry
 }
 
-// checkLines reads each line with a parser of its own.
+// checkLines parses each line with a new parser.
 func checkLines(t *testing.T, tests []listTest) {
 	t.Helper()
 	for _, tt := range tests {
@@ -87,12 +87,12 @@ func TestLineErrorIsOneLine(t *testing.T) {
 	}
 }
 
-// TestListWhole reads listings line by line, as they come.
+// TestListWhole parses whole listings with Parse, line by line.
 func TestListWhole(t *testing.T) {
 	tests := []struct {
 		name  string
 		lines []string
-		want  []string // name, "?" and an unreadable line
+		want  []string // names, or "?" and an unreadable line
 	}{
 		{"Unix with sub-directories", []string{
 			"total 2", "-rw-r--r-- 1 a b 3 Jan 1 2024 x", "drwxr-xr-x 2 a b 3 Jan 1 2024 d", "", "./d:", "total 0", "-rw-r--r-- 1 a b 3 Jan 1 2024 y",
@@ -195,10 +195,10 @@ func FuzzListParser(f *testing.F) {
 	})
 }
 
-// checkRoundTrip writes e as a Unix line and reads it again.
+// checkRoundTrip writes e as a line of ls -l and parses it again.
 func checkRoundTrip(t *testing.T, e Entry) {
 	if e.Name == "." || e.Name == ".." {
-		return // these have types of their own
+		return // the names "." and ".." change the type
 	}
 	p := ListParser{Now: listNow}
 	line := string(AppendList(nil, &e, listNow))

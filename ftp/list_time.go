@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// date is a point in time as a listing writes it.
+// date is a point in time in a line of a listing.
 type date struct {
 	time    time.Time
 	precise time.Duration
-	last    int        // its last word, -1 if it is one that can't be told from the name
-	pad     int        // how many blanks may fill its column up, before the one that ends it
-	year    yearColumn // how its year is written, if that shows the style of the listing
-	doubt   ordered
+	last    int        // the index of its last word; -1 if it cannot be distinguished from the name
+	pad     int        // how many blanks may fill up its column, besides the one that separates columns
+	year    yearColumn // the position of its year, if that shows the style of the listing
+	doubt   ordered    // the possible orders, if the date is ambiguous
 }
 
-// date finds one of ls's dates at the i-th word: "Nov 22 1995", "22 Nov 12:30",
+// date parses a date of ls at the i-th word: "Nov 22 1995", "22 Nov 12:30",
 // "Nov 22 12:30:59 1995", "Nov 22, 1995 12:30", "1995-11-22 12:30", "11-22 12:30",
 // "11 22 12:30", "24-04-2003 17:12", "11月 22日 1995年", "1995년 11월 22일".
 func (p *ListParser) date(f *words, i int) (date, bool) {
@@ -55,7 +55,7 @@ func isWeekday(s string) bool {
 	return false
 }
 
-// dateEnd reads what follows month and day: a year, a time of day, or both.
+// dateEnd parses what follows month and day: a year, a time of day, or both.
 func (p *ListParser) dateEnd(f *words, i, month, day int) (date, bool) {
 	word := f.word(i)
 	signed := strings.TrimSuffix(strings.TrimSuffix(word, "年"), "년")
@@ -73,10 +73,10 @@ func (p *ListParser) dateEnd(f *words, i, month, day int) (date, bool) {
 	return date{time: t, precise: c.precise, last: i}, ok
 }
 
-// yearEnd reads a year at the i-th word. ls writes it in the column of the time of
-// day, which is one character wider. So a year that fills the column from the right
-// is followed by the name; from the left, by a blank more; and where the year has
-// no such column, a time of day may follow.
+// yearEnd parses a date whose year is the i-th word. ls writes the year in the column
+// of the time of day, which is one character wider. If the year is right-aligned, there
+// is a blank more before it; if it is left-aligned, there is one more after it. If the
+// year has a column of its own, a time of day may follow.
 func (p *ListParser) yearEnd(f *words, i, year, month, day int) (date, bool) {
 	d, ok := p.at(year, month, day, clock{precise: 24 * time.Hour}, i)
 	if f.gap(i-1) > 1 {
@@ -86,7 +86,7 @@ func (p *ListParser) yearEnd(f *words, i, year, month, day int) (date, bool) {
 	comma := strings.HasSuffix(f.word(i-1), ",")
 	if c, isClock := parseClock(f.word(i + 1)); isClock && f.gap(i) == 1 && len(f.word(i+1)) > len("0:00") {
 		d, ok = p.at(year, month, day, c, i+1)
-		if !comma { // which no ls writes, so the time could be a name
+		if !comma { // no ls writes both year and time, so the time may also be a name
 			d.year = yearClock
 		}
 		return d, ok
@@ -95,13 +95,13 @@ func (p *ListParser) yearEnd(f *words, i, year, month, day int) (date, bool) {
 	return d, ok
 }
 
-// at is a date without a doubt.
+// at returns an unambiguous date.
 func (p *ListParser) at(year, month, day int, c clock, last int) (date, bool) {
 	t, ok := makeTime(year, month, day, c.hour, c.minute, c.second, p.location())
 	return date{time: t.UTC(), precise: c.precise, last: last}, ok
 }
 
-// twoNumbers reads "3 29 12:30", month and day in words of their own.
+// twoNumbers parses "3 29 12:30", with month and day as separate numbers.
 func (p *ListParser) twoNumbers(f *words, i int) (date, bool) {
 	a, ok1 := smallNumber(f.word(i))
 	b, ok2 := smallNumber(f.word(i + 1))
@@ -109,19 +109,19 @@ func (p *ListParser) twoNumbers(f *words, i int) (date, bool) {
 	if !ok1 || !ok2 || !ok3 || len(f.word(i)) > 2 || len(f.word(i+1)) > 2 {
 		return date{}, false
 	}
-	d, ok := p.inDoubt(dateWord{n: [3]int{a, b}, parts: 2}, c, ordered{prefer: monthFirst, precise: c.precise})
+	d, ok := p.ambiguous(dateWord{n: [3]int{a, b}, parts: 2}, c, ordered{prefer: monthFirst, precise: c.precise})
 	d.last = i + 2
 	return d, ok
 }
 
-// parseSignedYear reads the year of "2005年 1月 6日".
+// parseSignedYear parses the year of "2005年 1月 6日". The sign is required.
 func parseSignedYear(s string) (int, bool) {
 	digits := strings.TrimSuffix(strings.TrimSuffix(s, "年"), "년")
 	year, ok := parseYear(digits)
 	return year, ok && digits != s
 }
 
-// eastern reads "2005年 1月 6日" and a time of day after it.
+// eastern parses "2005年 1月 6日", with or without a time of day.
 func (p *ListParser) eastern(f *words, i, year int) (date, bool) {
 	month, ok1 := parseMonth(f.word(i + 1))
 	day, ok2 := parseDay(f.word(i + 2))
@@ -136,8 +136,8 @@ func (p *ListParser) eastern(f *words, i, year int) (date, bool) {
 	return d, ok
 }
 
-// oneWord reads 2005-04-14, 24-04-2003 or 01-jun-99, with or without a time and a
-// zone, and 04-14 with a time or a year.
+// oneWord parses 2005-04-14, 24-04-2003 or 01-jun-99, with or without a time of day and
+// a zone, and 04-14 with a time or a year.
 func (p *ListParser) oneWord(f *words, i int) (date, bool) {
 	w, ok := parseDateWord(f.word(i))
 	if !ok {
@@ -162,7 +162,7 @@ func (p *ListParser) oneWord(f *words, i int) (date, bool) {
 	if !hasClock {
 		d, ok := p.dated(w, clock{}, prefer, w.separator == '.')
 		if d.last, d.pad = i, 2; w.separator == '-' {
-			d.pad = 1 // as ls --time-style=iso leaves room for a time
+			d.pad = 1 // ls --time-style=iso leaves room for a time
 		}
 		return d, ok
 	}
@@ -170,7 +170,7 @@ func (p *ListParser) oneWord(f *words, i int) (date, bool) {
 	d.last = i + 1
 	if zone, isZone := parseZone(f.word(i + 2)); isZone {
 		_, offset := time.Date(2000, 1, 1, 0, 0, 0, 0, zone).Zone()
-		if !w.yearFirst() || c.precise > time.Second { // no ls does that: is it a name?
+		if !w.yearFirst() || c.precise > time.Second { // no ls writes a zone then: it may be a name
 			d.last = -1
 			return d, ok
 		}
@@ -178,20 +178,20 @@ func (p *ListParser) oneWord(f *words, i int) (date, bool) {
 		d.time, d.last = t.Add(-time.Duration(offset)*time.Second), i+2
 		return d, ok
 	}
-	if f.gap(i) > 1 { // is it a time, or a name behind a column without one?
+	if f.gap(i) > 1 { // a time of day, or a name after an empty column
 		d.last = -1
 	}
 	return d, ok
 }
 
-// nameAfter takes the name that follows a date. One blank parts them, and more only
-// if the date's column may be filled up.
+// nameAfter returns the name that follows date d. One blank separates them, and more
+// only if blanks may fill up the column of the date.
 func (p *ListParser) nameAfter(f *words, d *date) (string, bool) {
-	return p.nameIn(f.behind(d.last), d.pad)
+	return p.nameIn(f.after(d.last), d.pad)
 }
 
-// nameIn takes the name out of rest, the part of a line that follows a column which
-// pad blanks may fill up.
+// nameIn returns the name in rest, the part of a line after a column that up to pad
+// blanks may fill up.
 func (p *ListParser) nameIn(rest string, pad int) (string, bool) {
 	if len(rest) < 2 || !startsBlank(rest) {
 		return "", false

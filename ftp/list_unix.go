@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// unix reads a line of ls -l. Between the mode and the date are links, owner,
-// group and size; servers leave some of them out or glue two together, so the
-// date is what is looked for and the rest follows from its place before it.
+// unix parses a line of ls -l. Between mode and date it has links, owner, group and
+// size. Some servers omit a column or leave no blank between two. So unix looks for
+// the date first, and then interprets the words before it.
 func (p *ListParser) unix(line string) (Entry, bool) {
 	e := Entry{Size: -1}
 	rest, ok := e.takeMode(line)
@@ -23,7 +23,7 @@ func (p *ListParser) unix(line string) (Entry, bool) {
 			}
 			d, ok := p.date(&f, i)
 			if !ok || i == 1 && needSize && p.sizeAndDate(&f, 4) {
-				continue // at 1 it is an owner with the name of a month
+				continue // the word is an owner named like a month
 			}
 			return e, p.takeUnix(&e, &f, i, &d)
 		}
@@ -31,7 +31,7 @@ func (p *ListParser) unix(line string) (Entry, bool) {
 	return e, p.dateless(&e, &f)
 }
 
-// sizeAndDate reports whether a date is at the i-th word and a size before it.
+// sizeAndDate reports whether the i-th word begins a date and the word before it is a size.
 func (p *ListParser) sizeAndDate(f *words, i int) bool {
 	if !endsInSize(f.word(i - 1)) {
 		return false
@@ -40,7 +40,7 @@ func (p *ListParser) sizeAndDate(f *words, i int) bool {
 	return ok
 }
 
-// takeUnix reads the line with the date d at the i-th word.
+// takeUnix sets e from a line whose i-th word begins the date d.
 func (p *ListParser) takeUnix(e *Entry, f *words, i int, d *date) bool {
 	name, ok := p.nameAfter(f, d)
 	if !ok || !e.takeColumns(f, 0, i) {
@@ -58,10 +58,10 @@ func (p *ListParser) takeUnix(e *Entry, f *words, i int, d *date) bool {
 	return true
 }
 
-// dateless reads "drwxr-xr-x 3 own grp 512 name" of a listing without dates. The
-// name must not be a part of a date, as that of a line which is cut or unreadable.
+// dateless parses "drwxr-xr-x 3 own grp 512 name" of a listing without dates. A name
+// that may be part of a date is refused, because the line may have been truncated.
 func (p *ListParser) dateless(e *Entry, f *words) bool {
-	if f.n != 5 || p.seen.dated || f.gap(3) != 1 || f.behind(4) != "" {
+	if f.n != 5 || p.seen.dated || f.gap(3) != 1 || f.after(4) != "" {
 		return false
 	}
 	links, ok := smallNumber(f.word(0))
@@ -74,9 +74,9 @@ func (p *ListParser) dateless(e *Entry, f *words) bool {
 	return true
 }
 
-// takeMode reads "drwxr-xr-x" and a mark for an ACL or attributes after it, and
-// returns the columns that follow. The letters come first and the number of links
-// may be glued to them. Some servers leave out the type, or the last letters.
+// takeMode parses "drwxr-xr-x", and a mark for an ACL or attributes after it, and
+// returns the columns that follow. There may be no blank before the number of links.
+// Some servers omit the type, or the last letters.
 func (e *Entry) takeMode(line string) (rest string, ok bool) {
 	line = skipBlanks(line)
 	if line == "" {
@@ -105,7 +105,7 @@ func (e *Entry) takeMode(line string) (rest string, ok bool) {
 	switch {
 	case rest == "" || n < 6:
 		return "", false
-	case n < 9: // what the letters left out would have said is unknown
+	case n < 9: // letters are missing, so the mode is unknown
 		e.Mode = 0
 		return rest, startsBlank(rest)
 	}
@@ -113,8 +113,8 @@ func (e *Entry) takeMode(line string) (rest string, ok bool) {
 	return rest, startsBlank(rest) || isDigit(rest[0])
 }
 
-// takeLetters reads the letters of the permissions that are in their places and
-// returns how many they are, at most 9.
+// takeLetters parses the letters of the permissions up to the first that is not in its
+// place, and returns their number, at most 9.
 func (e *Entry) takeLetters(s string) int {
 	for i := range 9 {
 		if i == len(s) {
@@ -140,8 +140,8 @@ func specialBit(i int) fs.FileMode {
 	return [...]fs.FileMode{fs.ModeSetuid, fs.ModeSetgid, fs.ModeSticky}[i/3]
 }
 
-// splitLink parts "name -> target". If the arrow is there more than once, the
-// size, which is the target's length, tells which one it is.
+// splitLink splits "name -> target". If there is more than one arrow, the size, which
+// is the length of the target, shows which one separates the two.
 func (e *Entry) splitLink() {
 	const arrow = " -> "
 	first := strings.Index(e.Name, arrow)

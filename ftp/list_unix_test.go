@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// file is an entry as most of these lines hold it.
+// file returns an entry with the attributes that most of these lines have.
 func file(name string, size int64, mode fs.FileMode, modified time.Time, precise time.Duration) Entry {
 	return Entry{Name: name, Type: FileEntry, Size: size, Mode: mode, HasMode: true, Modified: modified, Precise: precise}
 }
@@ -30,13 +30,13 @@ var (
 )
 
 var unixTests = []listTest{
-	// The usual line, with a time of day and with a year.
+	// Usual lines, with a time of day and with a year.
 	{"-rw-r--r--   1 alice    staff           3 May 10 12:30 x", plain},
 	{"-rw-r--r-- 1 alice staff 3 May 10 12:30 x\r\n", plain},
 	{"-rw-r--r--\t1 alice\tstaff 3 May 10 12:30\tx", plain},
 	{"-rw-r--r--   1 alice    staff           3 Nov 22 09:05 x", file("x", 3, 0o644, nov22, time.Minute).of(1, "alice", "staff")},
 	{"drwxr-xr-x   2 alice    staff         512 Jan  1  2000 d", oldDir},
-	// Marks behind the mode.
+	// Marks after the mode.
 	{"-rw-r--r--.  1 alice    staff           3 May 10 12:30 x", plain},
 	{"-rw-r--r--+  1 alice    staff           3 May 10 12:30 x", plain},
 	{"-rw-r--r--@  1 alice    staff           3 May 10 12:30 x", plain},
@@ -51,7 +51,7 @@ var unixTests = []listTest{
 	{"crw-rw-rw-   1 root     sys        13,  2 May 10 12:30 null", file("null", -1, 0o666, may10, time.Minute).of(1, "root", "sys").as(OtherEntry)},
 	{"brw-r-----   1 root     disk        8,0 May 10 12:30 sda", file("sda", -1, 0o640, may10, time.Minute).of(1, "root", "disk").as(OtherEntry)},
 	{"Drw-r--r--   1 root     root            0 May 10 12:30 door", file("door", 0, 0o644, may10, time.Minute).of(1, "root", "root").as(OtherEntry)},
-	// Columns that are missing, numeric, of several words, or glued.
+	// Columns that are missing, numeric, have several words, or have no blank between them.
 	{"-rw-r--r--   alice    staff           3 May 10 12:30 x", file("x", 3, 0o644, may10, time.Minute).of(0, "alice", "staff")},
 	{"-rw-r--r--   1 alice           3 May 10 12:30 x", file("x", 3, 0o644, may10, time.Minute).of(1, "alice", "")},
 	{"-rw-r--r--   1 3 May 10 12:30 x", file("x", 3, 0o644, may10, time.Minute).of(1, "", "")},
@@ -66,7 +66,7 @@ var unixTests = []listTest{
 	{"-rw-r--r--   1 alice    staff        99999999999999999999 May 10 12:30 x", file("x", -1, 0o644, may10, time.Minute).of(1, "alice", "staff")},
 	{"-rw-r--r--   1 may      12           2010 May 10 12:30 x", file("x", 2010, 0o644, may10, time.Minute).of(1, "may", "12")},
 	{"-rw-r--r--   1 12       may          2010 May 10 12:30 x", file("x", 2010, 0o644, may10, time.Minute).of(1, "12", "may")},
-	// Dates of other shapes.
+	// Other formats of dates.
 	{"-rw-r--r--   1 alice    staff           3 10 May 12:30 x", plain},
 	{"-rw-r--r--   1 alice    staff           3 10. May 12:30 x", plain},
 	{"-rw-r--r--   1 alice    staff           3 May 10 12:30:59 2024 x", file("x", 3, 0o644, utc(2024, 5, 10, 12, 30, 59), time.Second).of(1, "alice", "staff")},
@@ -106,7 +106,7 @@ var unixTests = []listTest{
 
 func TestListUnix(t *testing.T) { checkLines(t, unixTests) }
 
-// TestListMonths has January to December as ls prints them in each language.
+// TestListMonths parses January to December as ls prints them in each language.
 func TestListMonths(t *testing.T) {
 	languages := map[string]string{
 		"English":    "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
@@ -156,7 +156,7 @@ func checkMonth(t *testing.T, language, line string, month int) {
 	}
 }
 
-// toLatin1 is s in Latin-1, unless that is the same or impossible.
+// toLatin1 returns s in Latin-1, or "" if that is the same as s or impossible.
 func toLatin1(s string) (string, bool) {
 	var b []byte
 	for _, c := range s {

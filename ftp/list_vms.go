@@ -2,9 +2,9 @@ package ftp
 
 import "strings"
 
-// vms reads an entry of OpenVMS, "NAME.TXT;1  213/216  29-JAN-1996 03:33:12
-// [GROUP,OWNER]  (RWED,RWED,RE,)". The version is taken off the name and ".DIR"
-// off a directory's. Sizes count blocks, so they are not sizes.
+// vms parses an entry of OpenVMS, "NAME.TXT;1  213/216  29-JAN-1996 03:33:12
+// [GROUP,OWNER]  (RWED,RWED,RE,)". The version is removed from the name, and ".DIR"
+// from the name of a directory. The size is unknown, because OpenVMS counts blocks.
 func (p *ListParser) vms(line string) (Entry, bool) {
 	e := Entry{Size: -1, Type: FileEntry}
 	name, version, rest, ok := vmsName(line)
@@ -17,7 +17,7 @@ func (p *ListParser) vms(line string) (Entry, bool) {
 	}
 	f := splitWords(rest)
 	if word := f.word(0); word[0] == '%' || strings.Contains(rest, "privilege") {
-		return e, true // it is there, but we may not know more
+		return e, true // the user may not see more than the name
 	}
 	for i := range f.n {
 		w, ok := parseDateWord(f.word(i))
@@ -33,7 +33,7 @@ func (p *ListParser) vms(line string) (Entry, bool) {
 	return e, false
 }
 
-// vmsName takes "NAME.TXT;1" off a line.
+// vmsName parses "NAME.TXT;1" at the start of a line.
 func vmsName(line string) (name string, version int, rest string, ok bool) {
 	i := strings.IndexByte(line, ';')
 	if i <= 0 || startsBlank(line) {
@@ -48,7 +48,8 @@ func vmsName(line string) (name string, version int, rest string, ok bool) {
 	return line[:i], version, rest, ok && end <= i+6 && (rest == "" || startsBlank(rest))
 }
 
-// begins keeps a line that is only the name of an OpenVMS entry.
+// begins reports whether a line consists only of the name of an OpenVMS entry. If so,
+// it sets p.begun, because the rest of the entry follows on the next line.
 func (p *ListParser) begins(line string) bool {
 	name := strings.TrimRight(line, " ")
 	if _, _, rest, ok := vmsName(name); !ok || rest != "" || strings.ContainsAny(name, " \t") {
@@ -58,8 +59,8 @@ func (p *ListParser) begins(line string) bool {
 	return true
 }
 
-// continues reads the second line of an OpenVMS entry that begun is the name of. It
-// begins with blanks, or with the number of blocks.
+// continues parses the second line of the OpenVMS entry whose first line is begun. The
+// second line begins with blanks, or with the number of blocks.
 func (p *ListParser) continues(begun, line string) (Entry, bool) {
 	if !startsBlank(line) && (line == "" || !isDigit(line[0]) || strings.IndexByte(line, ';') >= 0) {
 		return Entry{}, false
@@ -68,8 +69,8 @@ func (p *ListParser) continues(begun, line string) (Entry, bool) {
 	return p.vms(begun + " " + line)
 }
 
-// isOlder reports whether an entry is an older version of the file before it: OpenVMS
-// lists the newest first, and that is the one that a name without a version means.
+// isOlder reports whether e is an older version of the file before it, and remembers e if
+// not. OpenVMS lists the newest version first, and a name without a version means that one.
 func (p *ListParser) isOlder(e *Entry) bool {
 	number, s := p.line.number, &p.seen
 	if number > 0 && number < s.number && e.Name == s.name && e.Type == s.kind {
@@ -82,7 +83,7 @@ func (p *ListParser) isOlder(e *Entry) bool {
 	return false
 }
 
-// takeVMSOwner reads [GROUP,OWNER] or [OWNER].
+// takeVMSOwner sets owner and group from [GROUP,OWNER] or [OWNER] in s.
 func (e *Entry) takeVMSOwner(s string) {
 	_, s, _ = strings.Cut(s, "[")
 	s, _, ok := strings.Cut(s, "]")

@@ -1,7 +1,7 @@
 package ftp
 
-// words holds the first words of a line and their positions. Names follow them
-// and are never split.
+// words holds the positions of the first words of a line. They are enough for the columns
+// of any format; the name follows as a part of line, and is not split.
 type words struct {
 	line string
 	at   [16]struct{ from, to int }
@@ -34,7 +34,7 @@ func (f *words) word(i int) string {
 	return f.line[f.at[i].from:f.at[i].to]
 }
 
-// gap returns the number of blanks between the i-th word and the next, 0 at the end.
+// gap returns the number of blanks between the i-th word and the next, or 0 if it is the last.
 func (f *words) gap(i int) int {
 	if i < 0 || i+1 >= f.n {
 		return 0
@@ -42,8 +42,8 @@ func (f *words) gap(i int) int {
 	return f.at[i+1].from - f.at[i].to
 }
 
-// behind returns what follows the i-th word.
-func (f *words) behind(i int) string {
+// after returns the line from the end of the i-th word.
+func (f *words) after(i int) string {
 	if i < 0 || i >= f.n {
 		return ""
 	}

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// halfYear is where ls changes from the time of day to the year: half of the
-// mean Gregorian year.
+// halfYear is the age from which ls shows the year instead of the time of day: half of
+// the mean Gregorian year.
 const halfYear = 31556952 * time.Second / 2
 
 const monthNames = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
-// AppendList adds e to b as ls -l would write it: one line without its end. The
-// time is UTC and shows the year instead of the time of day if it is older than
-// half a year or later than now. It does not allocate if b has room. A name
-// that can't be on a line, with a CR, LF or NUL in it, is not listed: b comes
-// back as it was.
+// AppendList appends e to b as ls -l would write it, without a line ending. The time
+// is in UTC. Like ls, AppendList writes the year instead of the time of day if the
+// time is more than half a year ago, or later than now. It does not allocate if b has
+// room. If the name contains a CR, LF or NUL, which no line can hold, b is returned
+// unchanged.
 func AppendList(b []byte, e *Entry, now time.Time) []byte {
 	if e.Name == "" || hasLineBreak(e.Name) {
 		return b
@@ -34,7 +34,7 @@ func AppendList(b []byte, e *Entry, now time.Time) []byte {
 	return b
 }
 
-// appendMode writes the ten letters by hand, as fs.FileMode's own are not those of ls.
+// appendMode appends type and permissions as ls writes them. fs.FileMode.String uses other letters.
 func appendMode(b []byte, e *Entry) []byte {
 	mode := e.Mode
 	switch {
@@ -62,7 +62,7 @@ func appendMode(b []byte, e *Entry) []byte {
 	return b
 }
 
-// setSpecial puts s or t in the place of x, S or T where x is not set.
+// setSpecial replaces x by s or t, and a hyphen by S or T, if on.
 func setSpecial(c *byte, on bool, letter byte) {
 	switch {
 	case !on:
@@ -93,7 +93,7 @@ func typeLetter(e *Entry) byte {
 	return '-'
 }
 
-// appendListTime writes "Mmm dd HH:MM" or "Mmm dd  yyyy".
+// appendListTime appends "Mmm dd HH:MM" or "Mmm dd  yyyy".
 func appendListTime(b []byte, t, now time.Time) []byte {
 	if t.IsZero() {
 		t = time.Unix(0, 0)
@@ -111,7 +111,7 @@ func appendListTime(b []byte, t, now time.Time) []byte {
 	return appendTwo(appendTwo(append(b, ' '), year/100), year%100)
 }
 
-// appendWord writes an owner or a group: one word, filled up to eight columns.
+// appendWord appends an owner or a group as one word, with blanks up to a width of eight.
 func appendWord(b []byte, s string) []byte {
 	if s == "" {
 		s = "ftp"
@@ -129,7 +129,7 @@ func appendWord(b []byte, s string) []byte {
 	return b
 }
 
-// appendPadded writes n, 0 or more, with blanks before it to fill width.
+// appendPadded appends n, which must not be negative, with blanks before it up to width.
 func appendPadded(b []byte, n int64, width int) []byte {
 	for limit := int64(10); width > 1; width-- {
 		if n < limit {

@@ -2,64 +2,65 @@ package ftp
 
 import "strings"
 
-// Machine is the state of one control connection. Replies move it: both peers
-// step the same machine with each verb and the code it was answered with, so
-// the user knows what the server knows (RFC 959 §6). It is a value; the zero
-// value is a connection that was just greeted.
+// Machine is the state of a control connection (RFC 959 §6). Client and server
+// each have one and call Step with every verb and the code of its reply, so both
+// always have the same state. Commands alone change nothing. The zero value is
+// the state after the greeting. A Machine can be copied.
 type Machine struct {
 	Login    Login
 	Pending  Pending
 	Transfer Transfer
 }
 
-// Login is how far the access sequence has come.
+// Login is the state of the login sequence, USER, PASS and ACCT.
 type Login uint8
 
-// The states of the access sequence.
+// The states of the login sequence.
 const (
-	Fresh    Login = iota // nobody is logged in
+	Fresh    Login = iota // no user is logged in
 	NeedPass              // USER was answered 331
 	NeedAcct              // USER or PASS was answered 332
 	LoggedIn
-	Closing // 221 or 421: the connection ends
+	Closing // after 221 or 421: the connection will be closed
 )
 
 func (l Login) String() string {
 	return pick(l, "fresh", "need password", "need account", "logged in", "closing")
 }
 
-// Pending is the first half of a two-part sequence.
+// Pending shows whether a sequence of two commands has begun: RNFR and RNTO, or REST and a
+// transfer.
 type Pending uint8
 
-// What may be pending.
+// The states of a sequence of two commands.
 const (
 	NothingPending Pending = iota
-	RenameFrom             // RNFR 350: the next verb must be RNTO
-	RestartAt              // REST or RANG 350: the next transfer starts there
+	RenameFrom             // RNFR was answered 350: the next verb must be RNTO
+	RestartAt              // REST or RANG was answered 350: the next transfer starts at its offset
 )
 
 func (p Pending) String() string { return pick(p, "nothing", "rename from", "restart at") }
 
-// Transfer says whether the data connection is in use.
+// Transfer shows whether a transfer is running.
 type Transfer uint8
 
-// The two states of the data connection.
+// The two states of a transfer.
 const (
 	Idle Transfer = iota
-	Busy          // a preliminary reply was given, the final one is still to come
+	Busy          // the preliminary reply was sent and the final one was not
 )
 
 func (t Transfer) String() string { return pick(t, "idle", "busy") }
 
-// loginEdge is one arrow of the login machine.
+// loginEdge is one transition of the login sequence: a reply with code to verb leads to state to.
 type loginEdge struct {
 	verb string
 	code Code
 	to   Login
 }
 
-// loginEdges is the whole law of the access sequence. A (verb, code) that is
-// not in it leaves the login as it is.
+// loginEdges holds all transitions of the login sequence, except that 421 always
+// leads to Closing. Any other verb and code leaves the state unchanged.
 var loginEdges = []loginEdge{
 	{"USER", 331, NeedPass},
 	{"USER", 332, NeedAcct},
@@ -78,7 +79,7 @@ var loginEdges = []loginEdge{
 	{"QUIT", 221, Closing},
 }
 
-// IsTransfer reports whether verb opens a data connection.
+// IsTransfer reports whether verb uses a data connection.
 func IsTransfer(verb string) bool {
 	switch verb {
 	case "RETR", "STOR", "STOU", "APPE", "LIST", "NLST", "MLSD":
@@ -87,10 +88,10 @@ func IsTransfer(verb string) bool {
 	return false
 }
 
-// Stores reports whether verb has the user send a file.
+// Stores reports whether verb uploads a file.
 func Stores(verb string) bool { return verb == "STOR" || verb == "STOU" || verb == "APPE" }
 
-// Step moves the machine by the reply that verb got. A greeting has the verb "".
+// Step changes the state according to the code of a reply to verb. The verb of a greeting is "".
 func (m *Machine) Step(verb string, code Code) {
 	m.stepLogin(verb, code)
 	m.stepPending(verb, code)
@@ -120,15 +121,16 @@ func (m *Machine) stepPending(verb string, code Code) {
 		m.Pending = RenameFrom
 	case (verb == "REST" || verb == "RANG") && code == 350:
 		m.Pending = RestartAt
-	case m.Pending == RenameFrom: // any verb clears it, RNTO uses it
+	case m.Pending == RenameFrom: // RNTO has used it, and any other verb cancels it
 		m.Pending = NothingPending
 	case m.Pending == RestartAt && endsRestart(verb, code):
 		m.Pending = NothingPending
 	}
 }
 
-// endsRestart: a restart point lasts until a file transfer used it up, or the
-// session starts over; PASV, TYPE, SIZE and even a listing leave it.
+// endsRestart reports whether a reply to verb cancels a restart offset. It is valid
+// until a file transfer uses it or the login starts over. Clients send PASV, TYPE,
+// SIZE or a listing between REST and the transfer, so these keep it.
 func endsRestart(verb string, code Code) bool {
 	switch verb {
 	case "RETR", "STOR", "STOU", "APPE", "REST", "RANG", "HASH", "REIN", "USER", "AUTH", "HOST":
@@ -149,19 +151,19 @@ func (m *Machine) stepTransfer(verb string, code Code) {
 	}
 }
 
-// Params are the transfer parameters (RFC 959 §3.1, §3.4). Like the Machine
-// they change on the reply that says so, never before.
+// Params holds the transfer parameters (RFC 959 §3.1, §3.4). As in a Machine,
+// they change with the server's reply and not with the command.
 type Params struct {
 	Type       Type
 	Structure  Structure
 	Mode       TransferMode
 	Protection Protection
-	OnlyEPSV   bool // EPSV ALL (RFC 2428 §4): no other verb offers a data connection until the next login
-	Sized      bool // PBSZ came, which PROT needs (RFC 4217 §9)
+	OnlyEPSV   bool // EPSV ALL was accepted: until the next login, only EPSV may set up data connections (RFC 2428 §4)
+	Sized      bool // PBSZ was accepted, which PROT requires (RFC 4217 §9)
 }
 
-// Step takes over a parameter that the server agreed to. The server's own reply
-// comes from the same Parse function, so that it can't agree to something else.
+// Step sets a parameter if the reply accepts the command. Client and server parse
+// the argument with the same functions, so they cannot disagree about its value.
 func (p *Params) Step(c Command, code Code) {
 	if c.Verb == "USER" && code.Class() == Intermediate {
 		p.OnlyEPSV = false
@@ -192,8 +194,7 @@ func (p *Params) Step(c Command, code Code) {
 	}
 }
 
-// take sets a parameter to what parse reads; an argument that it can't read
-// changes nothing.
+// take sets *p to the parsed argument. If arg cannot be parsed, *p keeps its value.
 func take[T any](p *T, parse func(string) (T, error), arg string) {
 	if v, err := parse(arg); err == nil {
 		*p = v

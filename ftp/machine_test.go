@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// step is a verb and the code that it was answered with.
+// step is a verb and the code of its reply.
 type step struct {
 	verb string
 	code Code
@@ -121,12 +121,12 @@ func TestMachineTransfer(t *testing.T) {
 	}
 	for _, verb := range []string{"", "MLST", "STAT", "SIZE", "PASV", "retr"} {
 		if m := run(step{verb, 150}); IsTransfer(verb) || m.Transfer != Idle {
-			t.Errorf("%q is no transfer", verb)
+			t.Errorf("%q is not a transfer", verb)
 		}
 	}
 }
 
-// TestMachineProperties walks both ends through the same random replies.
+// TestMachineProperties steps the machines of both sides through the same random replies.
 func TestMachineProperties(t *testing.T) {
 	verbs := []string{
 		"", "USER", "PASS", "ACCT", "REIN", "AUTH", "HOST", "QUIT", "RNFR", "RNTO", "REST", "PASV", "EPSV", "PORT", "TYPE",
@@ -142,7 +142,7 @@ func TestMachineProperties(t *testing.T) {
 			user.Step(s.verb, s.code)
 			server.Step(s.verb, s.code)
 			if user != server {
-				t.Fatalf("%v: the ends disagree: %v and %v", s, user, server)
+				t.Fatalf("%v: the sides differ: %v and %v", s, user, server)
 			}
 			if broken := brokenLaw(before, user, s); broken != "" {
 				t.Fatalf("%v from %v to %v: %s", s, before, user, broken)

@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// ParseType reads the argument of TYPE: A, A N, A T, I, L 8, E (RFC 959 §4.1.2,
-// §5.3.2). A second parameter that files on disk do not have (A C) and any byte
-// size other than 8 are refused.
+// ParseType parses the argument of TYPE: A, A N, A T, I, L 8 or E (RFC 959
+// §4.1.2, §5.3.2). A C (carriage control) and byte sizes other than 8 are refused.
 func ParseType(arg string) (Type, error) {
 	f := strings.Fields(strings.ToUpper(arg))
 	form := ""
@@ -36,18 +35,18 @@ func ParseType(arg string) (Type, error) {
 	return 0, fmt.Errorf("%w: TYPE %q", ErrSyntax, arg)
 }
 
-// ParseStructure reads the argument of STRU (RFC 959 §5.3.2).
+// ParseStructure parses the argument of STRU (RFC 959 §5.3.2).
 func ParseStructure(arg string) (Structure, error) {
 	return parseLetter[Structure](arg, "FRP", "STRU")
 }
 
-// ParseTransferMode reads the argument of MODE (RFC 959 §5.3.2).
+// ParseTransferMode parses the argument of MODE (RFC 959 §5.3.2).
 func ParseTransferMode(arg string) (TransferMode, error) {
 	return parseLetter[TransferMode](arg, "SBCZ", "MODE")
 }
 
-// ParseProtection reads the argument of PROT (RFC 4217 §9). The levels S and E of
-// RFC 2228, which TLS does not have, are errors.ErrUnsupported.
+// ParseProtection parses the argument of PROT (RFC 4217 §9). For the levels S and E
+// of RFC 2228, which TLS does not offer, the error is errors.ErrUnsupported.
 func ParseProtection(arg string) (Protection, error) {
 	level, err := parseLetter[Protection](arg, "CPSE", "PROT")
 	if err == nil && level > Private {
@@ -56,9 +55,9 @@ func ParseProtection(arg string) (Protection, error) {
 	return level, err
 }
 
-// ParseAuth reads the mechanism in the argument of AUTH and returns the protection
-// of data connections that it brings along: TLS leaves them clear until PROT (RFC
-// 4217 §4), while TLS-P, and SSL of the drafts before that RFC, protect them.
+// ParseAuth parses the argument of AUTH and returns the protection of data
+// connections that follows from it. After AUTH TLS they are clear until PROT (RFC
+// 4217 §4). AUTH TLS-P, and AUTH SSL of the drafts before that RFC, protect them.
 func ParseAuth(arg string) (Protection, error) {
 	switch strings.ToUpper(strings.Trim(arg, " ")) {
 	case "TLS", "TLS-C":
@@ -69,7 +68,7 @@ func ParseAuth(arg string) (Protection, error) {
 	return 0, fmt.Errorf("%w: AUTH %q", ErrSyntax, arg)
 }
 
-// parseLetter reads one letter with any blanks around it.
+// parseLetter returns the index in letters of the letter in arg. Blanks around it are ignored.
 func parseLetter[T ~uint8](arg, letters, verb string) (T, error) {
 	a := strings.ToUpper(strings.Trim(arg, " "))
 	if len(a) == 1 {

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// Quote257 is a path as a 257 reply holds it: in double quotes, each one
-// inside doubled (RFC 959 appendix II).
+// Quote257 returns path as a 257 reply contains it: in double quotes, with the
+// quotes inside it doubled (RFC 959 appendix II).
 func Quote257(path string) string {
 	return `"` + strings.ReplaceAll(path, `"`, `""`) + `"`
 }
 
-// Parse257 takes the path out of the text of a 257 reply. Of a text without quotes
-// it takes what can only be the path: the only word, or what precedes " is the current
-// directory" or " created". A text without a path, without the closing quote, or with
-// a CR, LF or NUL in the path is refused (ErrSyntax).
+// Parse257 returns the path in the text of a 257 reply. Some servers send it without
+// quotes. The path is then the only word of the text, or what precedes " is the current
+// directory" or " created". The error is ErrSyntax if there is no path or no closing
+// quote, or if the path contains a CR, LF or NUL.
 func Parse257(text string) (string, error) {
 	i := strings.IndexByte(text, '"')
 	if i < 0 {
@@ -40,7 +40,7 @@ func Parse257(text string) (string, error) {
 	return path.String(), nil
 }
 
-// unquoted257 is Parse257 of a text without quotes, "/ is the current directory".
+// unquoted257 implements Parse257 for a text without quotes, "/ is the current directory".
 func unquoted257(text string) (string, error) {
 	path := strings.TrimSpace(text)
 	if before, ok := cutComment(path); ok {
@@ -54,7 +54,7 @@ func unquoted257(text string) (string, error) {
 	return path, nil
 }
 
-// cutComment cuts off what servers say after the path in a 257 reply.
+// cutComment removes the words that servers write after the path in a 257 reply.
 func cutComment(text string) (path string, ok bool) {
 	i := strings.LastIndex(text, " is ")
 	if i < 0 {
@@ -73,7 +73,7 @@ func cutComment(text string) (path string, ok bool) {
 	return text[:i], ok
 }
 
-// hasLineBreak finds what can't be part of a name on a line of its own.
+// hasLineBreak reports whether s contains a CR, LF or NUL, which no line can hold.
 func hasLineBreak(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c == '\r' || c == '\n' || c == 0 {

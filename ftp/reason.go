@@ -1,11 +1,11 @@
 package ftp
 
-// Reason is the rule by which a server refuses a caller, a login, a command or a data
-// connection. It says which setting of the server would have to change.
+// Reason is the rule by which a server refused a connection, a login, a command or a data
+// connection. It shows which setting of the server would have to change.
 type Reason int
 
-// The reasons of Refused. ReasonOther is no rule that a setting changes: a wrong password, for
-// instance.
+// The reasons of Refused. ReasonOther covers what no setting of the server decides, such as a
+// wrong password.
 const (
 	ReasonOther              Reason = iota
 	ReasonDenied                    // the client's address is in a denied network
@@ -20,22 +20,21 @@ const (
 	ReasonClientCertificate         // TLS without a certificate that the server accepts
 	ReasonLoginTimeout              // no login in time
 	ReasonIdleTimeout               // no command for too long
-	ReasonCommandRate               // commands come too fast
+	ReasonCommandRate               // commands arrive too fast
 	ReasonPermission                // the account lacks the permission
 	ReasonFXP                       // the account may not copy from server to server
 	ReasonTLSRequired               // the command, or PROT C, needs TLS
 	ReasonCCC                       // CCC, which would end TLS on the control connection
 	ReasonHashTimeout               // a hash took too long
 
-	// The following are for Observers that classify DataFailed and StrangerRefused; no Refused
-	// holds them.
+	// The following reasons do not occur in Refused. They are for Observers that classify
+	// DataFailed and StrangerRefused.
 
-	ReasonForeignHost // a data connection with another host than the client
+	ReasonForeignHost // a data connection with a host other than the client
 	ReasonLowPort     // a data connection to a port below 1024
 	ReasonNotResumed  // a data connection that does not resume the TLS session
 )
 
-// reasons holds the texts of the reasons.
 var reasons = [...]string{
 	ReasonOther:              "other",
 	ReasonDenied:             "address denied",

@@ -6,7 +6,7 @@ import (
 	"miniftp/ftp"
 )
 
-// TestReasons: each reason has a name of its own, and what is none is "other".
+// TestReasons checks that each reason has a unique name, and that the name of any other value is "other".
 func TestReasons(t *testing.T) {
 	seen := map[string]ftp.Reason{}
 	for r := ftp.ReasonOther; r <= ftp.ReasonNotResumed; r++ {

@@ -11,41 +11,41 @@ import (
 // Code is a reply code (RFC 959 §4.2). Its first digit is its Class.
 type Code int
 
-// Class is what a reply means for the command, whatever its text.
+// Class is the first digit of a reply code. It shows whether the command succeeded.
 type Class uint8
 
 // The five classes (RFC 959 §4.2).
 const (
-	Preliminary   Class = 1 // more will follow
-	Completion    Class = 2 // done
-	Intermediate  Class = 3 // send the rest
-	TransientFail Class = 4 // not now
-	PermanentFail Class = 5 // no
+	Preliminary   Class = 1 // the command has begun; another reply will follow
+	Completion    Class = 2 // the command succeeded
+	Intermediate  Class = 3 // the command was accepted; the next command must complete it
+	TransientFail Class = 4 // the command failed and may succeed later
+	PermanentFail Class = 5 // the command failed
 )
 
-// Class is the code's first digit.
+// Class returns the first digit of the code.
 func (c Code) Class() Class { return Class(c / 100 % 10) }
 
-// Reply is what the server answers: a code and one or more lines of text
-// (RFC 959 §4.2). Lines[0] stands beside the code; of a reply with several
-// lines the last stands beside the code again.
+// Reply is a server's reply to a command: a code and one or more lines of text
+// (RFC 959 §4.2). On the wire the code precedes the first line and, in a reply
+// of several lines, also the last. Lines does not contain it.
 type Reply struct {
 	Code  Code
 	Lines []string
 }
 
-// NewReply makes a reply of the given lines.
+// NewReply returns a reply with the given lines.
 func NewReply(code Code, lines ...string) Reply { return Reply{Code: code, Lines: lines} }
 
-// Replyf makes a reply of one line.
+// Replyf returns a reply of one formatted line.
 func Replyf(code Code, format string, args ...any) Reply {
 	return Reply{Code: code, Lines: []string{fmt.Sprintf(format, args...)}}
 }
 
-// Text is the lines joined by line feeds, without codes.
+// Text returns the lines joined by line feeds, without codes.
 func (r Reply) Text() string { return strings.Join(r.Lines, "\n") }
 
-// Last is the last line: where a long reply says how it ended.
+// Last returns the last line, or "" if there is none. In a long reply it shows the outcome.
 func (r Reply) Last() string {
 	if len(r.Lines) == 0 {
 		return ""
@@ -53,8 +53,8 @@ func (r Reply) Last() string {
 	return r.Lines[len(r.Lines)-1]
 }
 
-// String is the reply in one line, for people: code and first line. Control
-// characters are shown as '?'.
+// String returns the code and the first line, for people to read. If the first
+// line is empty, the last one is shown. Control characters are replaced by '?'.
 func (r Reply) String() string {
 	text := ""
 	if len(r.Lines) > 0 {
@@ -66,9 +66,9 @@ func (r Reply) String() string {
 	return strings.TrimRight(fmt.Sprintf("%03d %s", int(r.Code), Printable(text)), " ")
 }
 
-// Printable is s without control characters, fit for a terminal or a log. Those
-// that end a line or turn the direction of writing, and so make a text look like
-// another one, are among them.
+// Printable returns s for a terminal or a log, with control characters replaced by
+// '?'. Unicode's line separators and marks of writing direction, which can make a
+// text look like another one, are replaced too.
 func Printable(s string) string {
 	return strings.Map(func(c rune) rune {
 		switch {
@@ -80,9 +80,9 @@ func Printable(s string) string {
 	}, s)
 }
 
-// Append adds the reply's bytes to b, the last CRLF included. Control
-// characters that would break the lines become '_'; an inner line that starts
-// with a digit is set off by a space, so that no reader takes it for the end.
+// Append appends the reply to b, including the last CRLF. CR, LF and NUL in the
+// text become '_'. A line in the middle that starts with a digit is indented by a
+// space, so that no client mistakes it for the last line.
 func (r Reply) Append(b []byte) []byte {
 	if len(r.Lines) == 0 {
 		b = appendCode(b, r.Code)
@@ -114,18 +114,18 @@ func appendCode(b []byte, c Code) []byte {
 	return append(b, '0'+byte(c/100%10), '0'+byte(c/10%10), '0'+byte(c%10))
 }
 
-// Bounds on what a peer may send as one reply.
+// The limits for a reply that ReadReply accepts.
 const (
 	MaxReplyLines = 4096
 	MaxReplyBytes = 1 << 20
 )
 
-// ErrReplyTooLong is a reply beyond MaxReplyLines or MaxReplyBytes.
+// ErrReplyTooLong is returned for a reply that exceeds MaxReplyLines or MaxReplyBytes.
 var ErrReplyTooLong = errors.New("the reply is too long")
 
-// ReadReply reads one reply. A reply of several lines ends at a line with the
-// first line's code and a space, or nothing, behind it; whatever stands between,
-// digits included, is text (RFC 959 §4.2).
+// ReadReply reads one reply. A reply of several lines ends with a line that begins
+// with the code of the first line, followed by a space or by nothing. All lines
+// between are text, even if they begin with digits (RFC 959 §4.2).
 func ReadReply(lr *LineReader) (Reply, error) {
 	line, err := lr.ReadLine()
 	if err != nil {
@@ -157,7 +157,8 @@ func ReadReply(lr *LineReader) (Reply, error) {
 	return r, nil
 }
 
-// splitReply takes "250-text", "250 text" or a bare "250" apart.
+// splitReply parses "250-text", "250 text" or "250". more reports whether a hyphen
+// follows the code.
 func splitReply(line []byte) (code Code, more bool, text string, ok bool) {
 	if len(line) < 3 {
 		return 0, false, "", false
@@ -183,15 +184,16 @@ func splitReply(line []byte) (code Code, more bool, text string, ok bool) {
 
 func clip(line []byte) []byte { return line[:min(len(line), 80)] }
 
-// Error is a reply that said no. It unwraps to nothing, but errors.Is maps it
-// to fs.ErrNotExist, fs.ErrExist and fs.ErrPermission where the reply says so.
+// Error is returned when the server refused a command. It wraps no other error,
+// but errors.Is matches it with fs.ErrNotExist, fs.ErrExist or fs.ErrPermission if
+// the reply means that; see Is.
 type Error struct {
-	Verb string // the command that was refused; "" for a greeting
+	Verb string // of the refused command; "" for a greeting
 	Reply
 }
 
-// Error quotes the reply.
+// Error returns a message that quotes the reply.
 func (e *Error) Error() string { return "the server says " + e.Reply.String() }
 
-// Temporary reports whether the same command may work later (a 4xx reply).
+// Temporary reports whether the command may succeed later, which a 4xx code means.
 func (e *Error) Temporary() bool { return e.Code.Class() == TransientFail }

@@ -150,14 +150,14 @@ func TestErrorIs(t *testing.T) {
 	tests := []struct {
 		code Code
 		text string
-		want error // nil: none of the three
+		want error // nil means none of the three
 	}{
 		{550, "/x: No such file or directory", fs.ErrNotExist},
 		{550, "The system cannot find the file specified.", fs.ErrNotExist},
 		{550, "The process cannot access the file because it is being used by another process.", nil},
 		{450, "x: File busy", nil},
 		{550, "Access is denied.", fs.ErrPermission},
-		{550, "No such file, or permission denied", fs.ErrNotExist}, // of RETR
+		{550, "No such file, or permission denied", fs.ErrNotExist}, // for RETR
 		{553, "No such directory", fs.ErrNotExist},
 		{550, "No such file or directory", fs.ErrNotExist},
 		{550, "Failed to open file.", fs.ErrNotExist},
@@ -187,7 +187,7 @@ func TestErrorIs(t *testing.T) {
 	}
 }
 
-// A refusal to change something is fs.ErrNotExist only if it says so.
+// The refusal of a command that changes something is fs.ErrNotExist only if its text names that.
 func TestErrorIsOfChange(t *testing.T) {
 	for _, verb := range []string{"DELE", "RMD", "MKD", "RNFR", "RNTO", "STOR", "APPE", "MFMT", "SITE", ""} {
 		for text, want := range map[string]error{
@@ -213,11 +213,11 @@ func TestError(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if permanent := (&Error{Reply: NewReply(550)}); !err.Temporary() || permanent.Temporary() {
-		t.Error("Temporary is for 4xx only")
+		t.Error("Temporary is wrong: only 4xx is temporary")
 	}
 	var target *Error
 	if !errors.As(error(err), &target) || target.Verb != "STOR" {
-		t.Errorf("As gave %v", target)
+		t.Errorf("errors.As set %v", target)
 	}
 }
 
@@ -243,7 +243,7 @@ func FuzzReadReply(f *testing.F) {
 	})
 }
 
-// FuzzReplyAppend shows that no text can break out of its reply.
+// FuzzReplyAppend checks that no text can end its reply early.
 func FuzzReplyAppend(f *testing.F) {
 	f.Add(uint16(220), "a", "220 b", "c")
 	f.Add(uint16(550), "x\r\n226 Done", "\xff\xf4", "\x00")

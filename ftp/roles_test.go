@@ -23,7 +23,7 @@ func TestStance(t *testing.T) {
 	}
 	for _, mode := range []DataMode{Passive, Active} {
 		if UserPI.Stance(mode) == ServerPI.Stance(mode) {
-			t.Errorf("%v: both ends have the same stance", mode)
+			t.Errorf("%v: both sides have the same stance", mode)
 		}
 	}
 }

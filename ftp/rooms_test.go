@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// rooms says who may import whom among the rooms of this module, and which
-// outside packages are kept out of which. docs/architecture.md explains it.
+// rooms holds the packages of this module. For each it lists the packages of this module that it
+// may import, and other packages that it must not import. docs/architecture.md explains why.
 var rooms = map[string]struct {
-	may   []string // rooms of this module
+	may   []string // packages of this module
 	never []string // prefixes of other packages
 }{
 	"miniftp/ftp":                       {never: []string{"net", "os", "crypto/tls", "github.com/"}},
@@ -39,8 +39,8 @@ var rooms = map[string]struct {
 	"miniftp/ftp/internal/bench":        {},
 }
 
-// cmdRooms are the rooms below cmd/miniftp/internal, from the bottom to the top, and the rooms that
-// each may import. A name with a slash in front is a room outside, such as /ftp/client.
+// cmdRooms holds the packages below cmd/miniftp/internal, from the lowest to the highest, and the packages
+// that each may import. A name that begins with a slash is outside that directory, such as /ftp/client.
 var cmdRooms = []struct {
 	name, may string
 	isVerb    bool // only main imports it
@@ -95,7 +95,7 @@ func init() {
 	rooms["miniftp/cmd/miniftp"] = main
 }
 
-// TestVerbsApart: what cmdRooms allows never leads from a verb to another one, and never up.
+// TestVerbsApart checks that cmdRooms allows no package to import a verb or a higher package.
 func TestVerbsApart(t *testing.T) {
 	below := map[string]bool{}
 	verbs := map[string]bool{}
@@ -105,7 +105,7 @@ func TestVerbsApart(t *testing.T) {
 				continue
 			}
 			if verbs[name] || !below[name] {
-				t.Errorf("%s may not import %s: that is a verb, or above it", room.name, name)
+				t.Errorf("%s may not import %s, which is a verb or a higher package", room.name, name)
 			}
 		}
 		below[room.name] = true
@@ -113,7 +113,7 @@ func TestVerbsApart(t *testing.T) {
 	}
 }
 
-// netValues are the parts of net that are values only.
+// netValues holds the packages below net that open no connections.
 var netValues = []string{"net/netip", "net/url"}
 
 func TestRooms(t *testing.T) {
@@ -126,41 +126,40 @@ func TestRooms(t *testing.T) {
 		f := strings.Fields(line)
 		room, ok := rooms[f[0]]
 		if !ok {
-			t.Errorf("%s is a room that nobody has placed: add it to this test and to docs/architecture.md", f[0])
+			t.Errorf("%s is a new package: add it to this test and to docs/architecture.md", f[0])
 			continue
 		}
 		seen++
 		for _, imported := range f[1:] {
 			if strings.HasPrefix(imported, "miniftp/") {
 				if !slices.Contains(room.may, imported) {
-					t.Errorf("%s imports %s: arrows go downward only", f[0], imported)
+					t.Errorf("%s imports %s, which this test does not allow", f[0], imported)
 				}
 				continue
 			}
 			for _, never := range room.never {
 				if (imported == never || strings.HasPrefix(imported, strings.TrimSuffix(never, "/")+"/")) && !slices.Contains(netValues, imported) {
-					t.Errorf("%s imports %s, which is not for that room", f[0], imported)
+					t.Errorf("%s imports %s, which this test forbids", f[0], imported)
 				}
 			}
 		}
 	}
 	if seen != len(rooms) {
-		t.Errorf("%d of %d rooms were found", seen, len(rooms))
+		t.Errorf("found %d of %d packages", seen, len(rooms))
 	}
 }
 
-// mostExported bounds how many exported names a room may have: a verb is found by its name, and what
-// all verbs are given has to stay small enough to be known by heart.
+// mostExported limits the number of exported names. A verb needs only a few, and package verb, which all
+// verbs use, should stay small enough to remember.
 var mostExported = []struct {
-	room string // "": each verb
+	room string // "" means each verb
 	most int
 }{
 	{"", 8},
 	{"verb", 59},
 }
 
-// TestExportedNames: no verb has more than a few exported names, package verb fewer than sixty.
-// Methods and fields do not count.
+// TestExportedNames checks the limits of mostExported. Methods and fields do not count.
 func TestExportedNames(t *testing.T) {
 	for _, bound := range mostExported {
 		for _, room := range cmdRooms {
@@ -169,13 +168,13 @@ func TestExportedNames(t *testing.T) {
 			}
 			names := exportedNames(t, "../cmd/miniftp/internal/"+room.name)
 			if len(names) == 0 || len(names) > bound.most {
-				t.Errorf("%s has %d exported names, at most %d are meant: %s", room.name, len(names), bound.most, strings.Join(names, " "))
+				t.Errorf("%s has %d exported names, want at most %d: %s", room.name, len(names), bound.most, strings.Join(names, " "))
 			}
 		}
 	}
 }
 
-// exportedNames returns the exported names of a package's own declarations.
+// exportedNames returns the exported names that a package declares.
 func exportedNames(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))

@@ -8,22 +8,22 @@ import (
 	"unicode/utf8"
 )
 
-// mask is what stands in the place of a secret.
+// mask replaces a secret.
 const mask = "****"
 
-// Secrets holds the passwords and accounts that were sent over a control connection, so
-// that they can be masked wherever they come up again: there are servers that repeat a
-// password in a reply. The zero value holds none. A Secrets is safe for concurrent use.
+// Secrets collects the passwords and accounts that were sent over a control connection, so
+// that they can be masked in later texts: some servers repeat a password in a reply. The zero
+// value is empty and ready for use. A Secrets is safe for concurrent use.
 type Secrets struct {
 	mu   sync.RWMutex
-	all  []string // the longest first
-	user string   // of the last USER
+	all  []string // the longest first, so that Mask leaves no part of a longer one
+	user string   // the argument of the last USER
 }
 
-// mostSecrets bounds what one Secrets holds, and so what Mask costs.
+// mostSecrets limits the number of secrets in a Secrets, and so the cost of Mask.
 const mostSecrets = 32
 
-// Learn takes the secrets from a command that is to be sent: what c.Masked hides.
+// Learn adds the secrets in a command that is about to be sent: what c.Masked would replace.
 func (s *Secrets) Learn(c Command) {
 	switch {
 	case strings.EqualFold(c.Verb, "USER"):
@@ -43,9 +43,8 @@ func (s *Secrets) Learn(c Command) {
 	}
 }
 
-// Add adds the password of a user; the name of the user may be empty. The password of
-// anonymous, one that is the name of its user, and one of a single character are no
-// secrets.
+// Add adds the password of a user; user may be empty. The password of anonymous, a password
+// equal to the name of its user, and one of a single character are not treated as secrets.
 func (s *Secrets) Add(user, secret string) {
 	if secret == user || strings.EqualFold(user, "anonymous") || strings.EqualFold(user, "ftp") || utf8.RuneCountInString(secret) < 2 {
 		return
@@ -59,7 +58,8 @@ func (s *Secrets) Add(user, secret string) {
 	slices.SortStableFunc(s.all, func(a, b string) int { return len(b) - len(a) })
 }
 
-// Mask returns text without the secrets. A short one is masked only as a whole word.
+// Mask returns text with the secrets replaced. A short secret is replaced only where it is a
+// whole word.
 func (s *Secrets) Mask(text string) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -69,7 +69,7 @@ func (s *Secrets) Mask(text string) string {
 	return text
 }
 
-// MaskReply returns r without the secrets. r itself is left as it is.
+// MaskReply returns a reply with the secrets in its text replaced. The lines of r are not changed.
 func (s *Secrets) MaskReply(r Reply) Reply {
 	if len(r.Lines) == 0 {
 		return r
@@ -87,9 +87,8 @@ func (s *Secrets) MaskReply(r Reply) Reply {
 	return r
 }
 
-// MaskRefused is MaskReply for replies that refuse, or ask for more, which errors hold.
-// Those of success are returned as they are, since their text is data: a path, an address,
-// a size.
+// MaskRefused is like MaskReply, but returns preliminary and successful replies unchanged,
+// because their text is data: a path, an address or a size.
 func (s *Secrets) MaskRefused(r Reply) Reply {
 	switch r.Code.Class() {
 	case Preliminary, Completion:
@@ -98,7 +97,7 @@ func (s *Secrets) MaskRefused(r Reply) Reply {
 	return s.MaskReply(r)
 }
 
-// shortSecret is the length in bytes up to which a secret may be a part of a word by chance.
+// shortSecret is the length in bytes up to which a secret may occur inside a word by chance.
 const shortSecret = 5
 
 func without(text, secret string) string {

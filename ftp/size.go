@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// ParseOffset reads the number of bytes in REST, ALLO, RANG or the answer to
+// ParseOffset parses the number of bytes in REST, ALLO, RANG or the reply to
 // SIZE: decimal digits only, from 0 to the largest int64 (RFC 3659 §4, §5).
 func ParseOffset(s string) (int64, error) {
-	if s != "" && isDigit(s[0]) { // ParseInt would take a sign
+	if s != "" && isDigit(s[0]) { // ParseInt would accept a sign
 		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 			return n, nil
 		}
@@ -17,9 +17,9 @@ func ParseOffset(s string) (int64, error) {
 	return 0, fmt.Errorf("%w: %q is not a number of bytes", ErrSyntax, clipText(s))
 }
 
-// SizeHint finds the size in the text of a 150 reply, "… (1234 bytes)". Many
-// servers tell it, no RFC does: it is a hint. The last one counts, as a file's
-// name may hold another.
+// SizeHint returns the size in the text of a 150 reply, "… (1234 bytes)". Many
+// servers write it, but no RFC defines it, so it may be wrong. The last match in
+// the text is used, because the name of the file may contain another.
 func SizeHint(text string) (int64, bool) {
 	for {
 		i := strings.LastIndexByte(text, '(')

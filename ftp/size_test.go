@@ -10,7 +10,7 @@ import (
 func TestParseOffset(t *testing.T) {
 	tests := []struct {
 		in   string
-		want int64 // -1: an error
+		want int64 // -1 means an error
 	}{
 		{"0", 0},
 		{"1", 1},
@@ -44,7 +44,7 @@ func TestParseOffset(t *testing.T) {
 func TestSizeHint(t *testing.T) {
 	tests := []struct {
 		text string
-		want int64 // -1: none
+		want int64 // -1 means no size
 	}{
 		{"Opening BINARY mode data connection for x (1234 bytes).", 1234},
 		{"Opening BINARY mode data connection for a (5 bytes).txt (1234 bytes)", 1234},

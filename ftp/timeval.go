@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// ParseTime reads a time-val, YYYYMMDDHHMMSS with an optional fraction, always
-// UTC (RFC 3659 §2.3). precise is how exact it is: a second, or less by the
-// digits of the fraction. A leap second is the first one of the next minute. The
-// year of servers that print 19 and then the years since 1900 ("19125…") is understood.
+// ParseTime parses a time-val, YYYYMMDDHHMMSS with an optional fraction, in UTC
+// (RFC 3659 §2.3). precise is the precision of t: a second, or the unit of the last
+// digit of the fraction. A leap second becomes the first second of the next minute. Some
+// servers write 19 and then the number of years since 1900 ("19125…" for 2025);
+// ParseTime accepts that.
 func ParseTime(s string) (t time.Time, precise time.Duration, err error) {
 	digits, fraction, hasFraction := strings.Cut(s, ".")
 	if len(digits) == 15 && strings.HasPrefix(digits, "191") {
@@ -40,8 +41,8 @@ func ParseTime(s string) (t time.Time, precise time.Duration, err error) {
 	return t.Add(time.Duration(nanos)), precise, nil
 }
 
-// FormatTime is t as a time-val in UTC, to the second. Years that four digits
-// can't show become the nearest that they can.
+// FormatTime returns t as a time-val in UTC, truncated to the second. A year that
+// does not fit in four digits becomes the nearest that does.
 func FormatTime(t time.Time) string {
 	return string(appendTime(make([]byte, 0, 14), t))
 }
@@ -60,8 +61,8 @@ func appendTwo(b []byte, n int) []byte {
 	return append(b, '0'+byte(n/10), '0'+byte(n%10))
 }
 
-// parseFraction reads the digits behind the point; what is finer than a
-// nanosecond is cut off.
+// parseFraction parses the digits after the point. Digits beyond the nanosecond
+// are ignored.
 func parseFraction(s string) (nanos int, precise time.Duration, ok bool) {
 	precise = time.Second
 	for i := range len(s) {
@@ -76,7 +77,7 @@ func parseFraction(s string) (nanos int, precise time.Duration, ok bool) {
 	return nanos, precise, s != ""
 }
 
-// smallNumber reads a number of one to eight digits.
+// smallNumber parses a number of one to eight digits.
 func smallNumber(s string) (n int, ok bool) {
 	if s == "" || len(s) > 8 {
 		return 0, false
@@ -90,8 +91,8 @@ func smallNumber(s string) (n int, ok bool) {
 	return n, true
 }
 
-// makeTime is time.Date for a date and a time of day that exist; nothing is
-// carried over, but 24:00 is the end of the day.
+// makeTime is like time.Date, but ok is false for a date or a time of day that does
+// not exist, which time.Date would normalize. 24:00 is accepted as the end of the day.
 func makeTime(year, month, day, hour, minute, second int, loc *time.Location) (time.Time, bool) {
 	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) ||
 		hour > 24 || minute > 59 || second > 59 || hour == 24 && minute+second > 0 {

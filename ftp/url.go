@@ -11,8 +11,8 @@ import (
 	"unicode"
 )
 
-// URL is an address such as ftp://user:password@host:port/path;type=a (RFC 1738 §3.2). "?"
-// and "#" are parts of names, as FTP has neither queries nor fragments.
+// URL is an address such as ftp://user:password@host:port/path;type=a (RFC 1738 §3.2). FTP has
+// neither queries nor fragments, so "?" and "#" are ordinary characters of names.
 type URL struct {
 	// Scheme is ftp, ftpes (TLS by AUTH) or ftps (TLS before the greeting).
 	Scheme         string
@@ -22,13 +22,13 @@ type URL struct {
 	// Path is decoded. It is relative to the login directory unless it began with %2F or a
 	// second slash (RFC 1738 §3.2.2).
 	Path    string
-	Pattern string // the path as a pattern of path.Match; "" if it has no wildcard
+	Pattern string // the path as a pattern for path.Match; "" if it has no wildcard
 	ASCII   bool   // ;type=a
-	given   string // the path as it was written
+	given   string // the path as it was given to ParseURL
 }
 
-// DefaultPort returns the port of URLs with that scheme that name none, as a number, or ""
-// if the scheme is none of FTP.
+// DefaultPort returns the port of URLs that have this scheme and no port, as a decimal number.
+// It returns "" if the scheme is not ftp, ftpes or ftps.
 func DefaultPort(scheme string) string {
 	switch scheme {
 	case "ftp", "ftpes":
@@ -39,7 +39,7 @@ func DefaultPort(scheme string) string {
 	return ""
 }
 
-// ParseURL parses an absolute URL. An error never shows the password.
+// ParseURL parses an absolute URL. Errors do not contain the password.
 func ParseURL(s string) (*URL, error) {
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok {
@@ -70,8 +70,8 @@ func (u *URL) parseAuthority(s string) error {
 			return err1
 		case errors.Is(err2, errURLBreak):
 			return err2
-		case err2 != nil: // it would quote the password
-			return errors.New("the password in the URL is not written right: encode a percent sign as %25")
+		case err2 != nil: // err2 would quote the password
+			return errors.New("the password in the URL is not encoded correctly: write %25 for a percent sign")
 		}
 		u.HasPassword = hasPassword
 		s = s[i+1:]
@@ -81,7 +81,7 @@ func (u *URL) parseAuthority(s string) error {
 		return errors.New("the URL names no host")
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return errors.New("the port in the URL is no number from 1 to 65535 (a / or @ in a password is written %2F or %40)")
+		return errors.New("the port in the URL is not a number from 1 to 65535 (in a password, write %2F for / and %40 for @)")
 	}
 	if strings.HasPrefix(s, "[") {
 		host = strings.Replace(host, "%25", "%", 1) // before the zone (RFC 6874)
@@ -96,8 +96,8 @@ func (u *URL) parseAuthority(s string) error {
 	return nil
 }
 
-// splitHost splits host:port and [host]:port. Where there is no port it returns the given one;
-// an IPv6 address needs no brackets then.
+// splitHost splits host:port and [host]:port. If s has no port, it returns the given one; an IPv6
+// address then needs no brackets.
 func splitHost(s, port string) (string, string) {
 	colon := strings.LastIndexByte(s, ':')
 	if in, ok := strings.CutPrefix(s, "["); ok {
@@ -113,7 +113,7 @@ func splitHost(s, port string) (string, string) {
 	return strings.TrimSuffix(strings.TrimSuffix(s, "]"), ":"), port
 }
 
-// isHost reports whether s is an IP address or may be the name of a host.
+// isHost reports whether s is an IP address or a possible host name.
 func isHost(s string) bool {
 	if ip, err := netip.ParseAddr(s); err == nil {
 		s = ip.Zone()
@@ -155,10 +155,11 @@ func (u *URL) parsePath(p string) error {
 
 var errURLBreak = errors.New("a CR, LF or NUL can't be part of a URL")
 
-// PathUnescape undoes percent encoding. A CR, LF or NUL, however written, is refused.
+// PathUnescape decodes percent encoding. It refuses a CR, LF or NUL, whether encoded or not.
 func PathUnescape(s string) (string, error) { return unescape(s, "") }
 
-// unescape is PathUnescape; what is in meta and was encoded gets a backslash.
+// unescape implements PathUnescape. Characters in meta that were encoded get a backslash, so that
+// path.Match takes them literally.
 func unescape(s, meta string) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -169,7 +170,7 @@ func unescape(s, meta string) (string, error) {
 			}
 			n, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
 			if err != nil {
-				return "", fmt.Errorf("%q in the URL is no %% sequence: write %%25 for a percent sign", s[i:i+3])
+				return "", fmt.Errorf("%q in the URL is not a %% sequence: write %%25 for a percent sign", s[i:i+3])
 			}
 			c, coded = byte(n), true
 			i += 2
@@ -185,8 +186,8 @@ func unescape(s, meta string) (string, error) {
 	return b.String(), nil
 }
 
-// PathEscape encodes what would not be read as part of a name in the path of a URL, and
-// leaves the rest readable.
+// PathEscape encodes the characters of p that have a meaning of their own in the path of a URL,
+// such as '*', and leaves all others readable.
 func PathEscape(p string) string {
 	var b strings.Builder
 	for i := range len(p) {
@@ -203,10 +204,10 @@ func PathEscape(p string) string {
 // String returns the URL without its password.
 func (u *URL) String() string { return u.Join(u.Path) }
 
-// Given returns the URL as it was written, without its password.
+// Given returns the URL with its path as it was given to ParseURL, without the password.
 func (u *URL) Given() string { return u.Server() + "/" + u.given }
 
-// Join returns the URL of a path on the same server, without the password.
+// Join returns the URL of path p on the same server, without the password.
 func (u *URL) Join(p string) string {
 	if strings.HasPrefix(p, "/") {
 		return u.Server() + "/%2F" + PathEscape(strings.TrimPrefix(p, "/"))
@@ -214,7 +215,7 @@ func (u *URL) Join(p string) string {
 	return u.Server() + "/" + PathEscape(p)
 }
 
-// Server returns the URL of the server, without its password and a slash at its end.
+// Server returns the URL of the server, without a path, a slash at its end, or the password.
 func (u *URL) Server() string {
 	s := url.URL{Scheme: u.Scheme, Host: strings.TrimSuffix(u.Addr, ":"+DefaultPort(u.Scheme))}
 	if u.User != "" {
@@ -223,13 +224,13 @@ func (u *URL) Server() string {
 	return s.String()
 }
 
-// SameServer reports whether both URLs can share a control connection.
+// SameServer reports whether both URLs can use the same control connection: their scheme,
+// address, user and password are equal.
 func (u *URL) SameServer(o *URL) bool {
 	return u.Scheme == o.Scheme && u.Addr == o.Addr && u.User == o.User && u.Password == o.Password && u.HasPassword == o.HasPassword
 }
 
-// MaskURL returns s with **** in place of what looks like a password in it. s need not be a
-// URL: it may be one that was written wrong.
+// MaskURL returns s with what looks like a password replaced by ****. s need not be a valid URL.
 func MaskURL(s string) string {
 	head, rest := "", s
 	if scheme, after, ok := strings.Cut(s, "://"); ok {
@@ -239,7 +240,7 @@ func MaskURL(s string) string {
 	if path != "" {
 		path = "/" + path
 	}
-	if !strings.Contains(authority, "@") { // the user or the password may hold a slash
+	if !strings.Contains(authority, "@") { // the user or the password may contain a slash
 		if _, port, ok := strings.Cut(authority, ":"); ok && isNumber(port) && !strings.Contains(path, ":") {
 			return s
 		}

@@ -11,7 +11,7 @@ func TestParseURL(t *testing.T) {
 	for _, tt := range []struct {
 		url  string
 		want ftp.URL
-		text string // as String writes it; "": as it was
+		text string // the result of String; "" means the URL itself
 	}{
 		{"ftp://h", ftp.URL{Scheme: "ftp", Addr: "h:21"}, "ftp://h/"},
 		{"FTPES://h:2121/a/b", ftp.URL{Scheme: "ftpes", Addr: "h:2121", Path: "a/b"}, "ftpes://h:2121/a/b"},
@@ -27,7 +27,7 @@ func TestParseURL(t *testing.T) {
 			continue
 		}
 		if text := u.String(); text != tt.text {
-			t.Errorf("%s is written %s, want %s", tt.url, text, tt.text)
+			t.Errorf("%s: String returns %s, want %s", tt.url, text, tt.text)
 		}
 		if got := *u; got.Given() == "" || !same(got, tt.want) {
 			t.Errorf("%s: %+v, want %+v", tt.url, got, tt.want)
@@ -35,12 +35,12 @@ func TestParseURL(t *testing.T) {
 	}
 }
 
-// same compares what is exported of two URLs.
+// same reports whether the exported fields of two URLs are equal.
 func same(a, b ftp.URL) bool {
 	return a.SameServer(&b) && a.Path == b.Path && a.Pattern == b.Pattern && a.ASCII == b.ASCII
 }
 
-// What is wrong with a URL is said, and never the password in it.
+// Errors explain what is wrong with a URL, and do not contain the password.
 func TestParseURLErrors(t *testing.T) {
 	for url, want := range map[string]string{
 		"h/a":                  `"h/a" is not a URL such as ftp://host/path`,
@@ -48,13 +48,13 @@ func TestParseURLErrors(t *testing.T) {
 		"http://h/":            "http:// is not supported: only ftp://, ftpes:// (AUTH TLS) and ftps:// (TLS first)",
 		"ftp:///a":             "the URL names no host",
 		"ftp://u:S3CR3T@":      "the URL names no host",
-		"ftp://h:0/":           "the port in the URL is no number from 1 to 65535 (a / or @ in a password is written %2F or %40)",
-		"ftp://u:S3CR3T/x@h/":  "the port in the URL is no number from 1 to 65535 (a / or @ in a password is written %2F or %40)",
-		"ftp://u:S3CR3T%@h/":   "the password in the URL is not written right: encode a percent sign as %25",
+		"ftp://h:0/":           "the port in the URL is not a number from 1 to 65535 (in a password, write %2F for / and %40 for @)",
+		"ftp://u:S3CR3T/x@h/":  "the port in the URL is not a number from 1 to 65535 (in a password, write %2F for / and %40 for @)",
+		"ftp://u:S3CR3T%@h/":   "the password in the URL is not encoded correctly: write %25 for a percent sign",
 		"ftp://u:S3C%0aR3T@h/": "a CR, LF or NUL can't be part of a URL",
 		"ftp://h o/":           `"h o" is not a host name`,
 		"ftp://h/a%2":          "the URL ends in a broken % sequence: write %25 for a percent sign",
-		"ftp://h/a%zz":         `"%zz" in the URL is no % sequence: write %25 for a percent sign`,
+		"ftp://h/a%zz":         `"%zz" in the URL is not a % sequence: write %25 for a percent sign`,
 		"ftp://h/[a":           `"[a" is not a pattern: a [ is not closed (write %5B for the character)`,
 		"ftp://h/a;type=x":     ";type=x is neither a (text) nor i (bytes)",
 	} {
@@ -64,8 +64,8 @@ func TestParseURLErrors(t *testing.T) {
 	}
 }
 
-// A URL either is refused, or says the same when it is written again; nothing of it
-// can break a command line on the wire, and no error quotes a password.
+// A URL that is accepted has the same meaning after String. It contains nothing that could end a
+// command early, and no error contains a password.
 func FuzzParseURL(f *testing.F) {
 	for _, s := range []string{
 		"ftp://h", "ftpes://u:p@h:21/a/b", "ftps://[::1]:990/%2Fetc/x;type=a", "ftp://u%40v:p%2F@h/*.txt", "ftp://h/[a", "ftp://h/%5Ba", "ftp://h/%0d%0aDELE x",
@@ -79,7 +79,7 @@ func FuzzParseURL(f *testing.F) {
 			return
 		}
 		if strings.ContainsAny(r.Path+r.User+r.Password+r.Addr, "\r\n\x00") {
-			t.Errorf("%q carries a line break: %+v", s, r)
+			t.Errorf("%q contains a line break: %+v", s, r)
 		}
 		again, err := ftp.ParseURL(r.String())
 		if err != nil || again.Path != r.Path || again.Addr != r.Addr || again.Scheme != r.Scheme || again.User != r.User {
@@ -116,7 +116,7 @@ func TestMaskURL(t *testing.T) {
 	}
 }
 
-// A password after a colon never shows, whatever else is wrong with the word.
+// A password after a colon is never shown, even if s is not a valid URL.
 func FuzzMaskURL(f *testing.F) {
 	f.Add("ftp://u:", "@h/a")
 	f.Add("ftp://u:a%20b@", "@[::1]:21/")

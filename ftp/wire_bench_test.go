@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// repeated gives the same lines for ever.
+// repeated is a reader of the same lines forever.
 type repeated struct {
 	lines []byte
 	at    int
@@ -71,7 +71,7 @@ func BenchmarkParseCommand(b *testing.B) {
 	}
 }
 
-// What a line of a listing costs once its memory is there: nothing may be allocated.
+// A line of a listing needs no allocation if the buffer has room.
 func TestLinesAllocateNothing(t *testing.T) {
 	e := Entry{
 		Name: "file.txt", Type: FileEntry, Size: 4096, Modified: time.Unix(1e9, 0), Mode: 0o644, HasMode: true,

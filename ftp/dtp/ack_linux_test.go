@@ -17,7 +17,7 @@ func TestAckAtOnce(t *testing.T) {
 	m, _ := manage(t, &Config{Side: ftp.ServerPI})
 	m.Protect(ServerSecurity(newConfig(t), ReusePrefer))
 	o, addr := listening(t, m)
-	client := tls.Client(call(t, home, addr), &tls.Config{InsecureSkipVerify: true}) // it is not about trust
+	client := tls.Client(call(t, home, addr), &tls.Config{InsecureSkipVerify: true}) // certificates do not matter here
 	var conn *Conn
 	quick := -1
 	looked := make(chan struct{})
@@ -40,7 +40,7 @@ func TestAckAtOnce(t *testing.T) {
 	}()
 	check(t, client.Handshake())
 	select {
-	case <-looked: // the system ends the mode when the FIN comes
+	case <-looked: // before the peer's FIN, at which the system ends the mode
 	case <-time.After(10 * time.Second):
 		t.Error("the connection was never ready")
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Simple versions of the two stages, over a whole text.
+// Simple versions of the two stages, for a whole text at once.
 
 // linesToNet turns each LF without a CR before it into CRLF.
 func linesToNet(text []byte) []byte {
@@ -32,7 +32,7 @@ func linesFromNet(text []byte) []byte {
 	return out
 }
 
-// both holds the stages, each with the function that says what it should do.
+// both holds the stages, each with the function that returns the expected result.
 var both = []struct {
 	name   string
 	make   func() stage
@@ -42,7 +42,7 @@ var both = []struct {
 	{"from net", func() stage { return new(fromNet) }, linesFromNet},
 }
 
-// through passes text through a stage in pieces; cut says where they end.
+// through passes text through a stage in pieces, which end where cut returns true.
 func through(s stage, text []byte, cut func(i int) bool) []byte {
 	out := []byte("before")
 	from := 0
@@ -120,7 +120,7 @@ func TestRandomSplits(t *testing.T) {
 	}
 }
 
-// randomText has many line ends, of every kind.
+// randomText returns a text with many line ends of all kinds.
 func randomText(r *rand.Rand, n int) []byte {
 	text := make([]byte, n)
 	often := 1 + r.IntN(40)
@@ -137,7 +137,7 @@ func randomText(r *rand.Rand, n int) []byte {
 	return text
 }
 
-// A file without CRs comes back as it was.
+// A file without CRs is unchanged after both conversions.
 func TestRoundTrip(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 2))
@@ -152,7 +152,7 @@ func TestRoundTrip(t *testing.T) {
 func FuzzToNet(f *testing.F)   { fuzzStage(f, 0) }
 func FuzzFromNet(f *testing.F) { fuzzStage(f, 1) }
 
-// fuzzStage splits the text where the bits of cuts say, over and over.
+// fuzzStage checks a stage. It splits the text at the bits that are set in cuts, which repeat.
 func fuzzStage(f *testing.F, i int) {
 	for _, text := range []string{"", "\r", "\n", "\r\n", "a\r\nb\nc\rd\r\r\n\n\r"} {
 		for _, cuts := range []uint64{0, 1, 0xaaaa, 1<<64 - 1} {

@@ -9,8 +9,8 @@ import (
 	"miniftp/ftp"
 )
 
-// Calls can use local ports that connections in TIME_WAIT still have, because bind leaves the choice to
-// connect.
+// Dial can use local ports that connections in TIME_WAIT still occupy, because connect chooses the port
+// rather than bind.
 func TestDialBindsLate(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "::1"} {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
@@ -46,7 +46,7 @@ func TestDialBindsLate(t *testing.T) {
 			t.Fatal(err)
 		}
 		if from := AddrPort(c.LocalAddr()).Addr(); from != local {
-			t.Errorf("called from %v, want %v", from, local)
+			t.Errorf("dialed from %v, want %v", from, local)
 		}
 	}
 }

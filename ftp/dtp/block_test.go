@@ -16,14 +16,14 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// block is one block as RFC 959 §3.4.2 draws it.
+// block returns a block in the format of RFC 959 §3.4.2.
 func block(descriptor byte, content string) string {
 	head := []byte{descriptor, 0, 0}
 	binary.BigEndian.PutUint16(head[1:], uint16(len(content)))
 	return string(head) + content
 }
 
-// unblock takes a file, and its restart markers, off the wire by a reader of its own.
+// unblock reads a file and its restart markers from the wire, without the code under test.
 func unblock(t testing.TB, r io.Reader) (content []byte, markers []string) {
 	t.Helper()
 	for {
@@ -61,7 +61,7 @@ func TestBlocksSendFilesOverOneConnection(t *testing.T) {
 					got, _ := unblock(t, theirs)
 					res := <-done
 					if res.Err != nil || res.Bytes != int64(size) || res.Kept != conn || !bytes.Equal(got, data) {
-						t.Fatalf("%s, %s, %d bytes: %+v, %d came", wire, kind, size, res, len(got))
+						t.Fatalf("%s, %s, %d bytes: %+v, received %d", wire, kind, size, res, len(got))
 					}
 				}
 			}
@@ -70,7 +70,7 @@ func TestBlocksSendFilesOverOneConnection(t *testing.T) {
 	}
 }
 
-// A sender may send the next files early: their bytes are not lost.
+// A sender may send the next files early. Their bytes are not lost.
 func TestBlocksReceiveFilesOverOneConnection(t *testing.T) {
 	noLeaks(t)
 	ours, theirs := pair(t)
@@ -97,20 +97,20 @@ func TestBlocksReceiveFilesOverOneConnection(t *testing.T) {
 		}
 	}
 	if conn.ahead.buf != nil {
-		t.Error("the buffer was not given back")
+		t.Error("the buffer was not released")
 	}
 	check(t, conn.Close())
 }
 
-func TestBlocksThatAreNone(t *testing.T) {
+func TestMalformedBlocks(t *testing.T) {
 	for name, wire := range map[string]string{
-		"nothing":          "",
-		"half a header":    "\x40\x00",
-		"half a block":     block(64, "whole")[:5],
-		"no end":           block(0, "whole"),
-		"a damaged part":   block(32, "bad") + block(64, ""),
-		"a monster marker": block(16, strings.Repeat("9", 65)) + block(64, ""),
-		"half a marker":    block(16, "123")[:4],
+		"nothing":        "",
+		"half a header":  "\x40\x00",
+		"half a block":   block(64, "whole")[:5],
+		"no end":         block(0, "whole"),
+		"a damaged part": block(32, "bad") + block(64, ""),
+		"a long marker":  block(16, strings.Repeat("9", 65)) + block(64, ""),
+		"half a marker":  block(16, "123")[:4],
 	} {
 		noLeaks(t)
 		ours, theirs := pair(t)
@@ -126,7 +126,7 @@ func TestBlocksThatAreNone(t *testing.T) {
 	}
 }
 
-// A restart marker is the position in the file, at both ends.
+// A restart marker is the position in the file, for the sender and the receiver.
 func TestRestartMarkers(t *testing.T) {
 	noLeaks(t)
 	ours, theirs := pair(t)
@@ -139,7 +139,7 @@ func TestRestartMarkers(t *testing.T) {
 	count := func(m string) {
 		n, err := strconv.Atoi(m)
 		if err != nil || got.Len()+100 != n {
-			t.Errorf("marker %q behind %d bytes", m, got.Len())
+			t.Errorf("marker %q after %d bytes", m, got.Len())
 		}
 		at = append(at, m)
 	}
@@ -155,8 +155,8 @@ func TestRestartMarkers(t *testing.T) {
 	}
 }
 
-// A Manager keeps the data connection for the next Take, and closes it when another
-// one is agreed on, when its protection changes, and at the end.
+// A Manager keeps the data connection for the next Take. It closes it when there is a new
+// offer, when the protection or the guard changes, and in Close.
 func TestManagerKeeps(t *testing.T) {
 	ends := map[string]func(m *Manager){
 		"a new offer": func(m *Manager) { _, _ = m.Listen() },
@@ -177,7 +177,7 @@ func TestManagerKeeps(t *testing.T) {
 			}
 			m.Keep(res.Kept)
 			if !m.Stands() {
-				t.Fatal("it does not stand")
+				t.Fatal("the data connection was not kept")
 			}
 			if i < 2 {
 				var err error
@@ -188,14 +188,14 @@ func TestManagerKeeps(t *testing.T) {
 		}
 		end(m)
 		if m.Stands() {
-			t.Errorf("%s: it stands", name)
+			t.Errorf("%s: the data connection was kept", name)
 		}
 		hungUp(t, peer)
 		m.Close()
 	}
 }
 
-// The end of a Job's context, just after its file has ended, does not affect the next Job.
+// If a Job's context ends just after its file has ended, this does not affect the next Job.
 func TestBlocksCancel(t *testing.T) {
 	noLeaks(t)
 	ours, theirs := pair(t)

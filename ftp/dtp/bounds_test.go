@@ -13,11 +13,11 @@ import (
 	"miniftp/ftp"
 )
 
-// tokens returns a limiter with n bytes that gains no more.
+// tokens returns a limiter that allows n bytes and no more.
 func tokens(n int) *rate.Limiter { return rate.NewLimiter(rate.Limit(1e-9), n) }
 
-// A rate is charged for the bytes that moved, in the kernel's loop too, where the end of
-// a small upload or of a file of unknown size comes long before that of the chunk asked for.
+// A rate is charged for the bytes that moved. In the kernel's loop, a small upload or a file of
+// unknown size is shorter than the chunk that was requested; the rest must not be charged.
 func TestRateChargesWhatMoved(t *testing.T) {
 	const files, size, budget = 60, 1000, 1 << 20
 	for name, job := range map[string]func() Job{
@@ -50,8 +50,8 @@ func TestRateChargesWhatMoved(t *testing.T) {
 	}
 }
 
-// The bytes of a transfer that was broken off are charged as well.
-func TestRateChargesWhatWasBrokenOff(t *testing.T) {
+// The bytes of an interrupted transfer are charged as well.
+func TestRateChargesInterruptedTransfers(t *testing.T) {
 	const size, budget = 1000, 1 << 20
 	r := tokens(budget)
 	ours, theirs := pair(t)
@@ -66,8 +66,8 @@ func TestRateChargesWhatWasBrokenOff(t *testing.T) {
 	}
 }
 
-// When a range is used up, the oldest offer that nobody has used for long enough is
-// revoked. Its owner gets an error, and can no longer change anything about the port.
+// When a range is used up, the oldest offer is revoked if it was not used for long enough.
+// Its owner gets an error, and can no longer change anything about the port.
 func TestOffersAreRevoked(t *testing.T) {
 	noLeaks(t)
 	ports := ranged(t, 2)
@@ -95,14 +95,14 @@ func TestOffersAreRevoked(t *testing.T) {
 	ms[0].Close()
 	call(t, home, addr) // the port was not closed
 
-	o, err := ms[1].Take() // an offer that is used is no longer one
+	o, err := ms[1].Take() // an offer that was taken is not revoked
 	check(t, err)
 	defer o.Close()
 	another, _ := manage(t, &Config{Side: ftp.ServerPI, Ports: ports, Timeout: 1})
 	if got, err := another.Listen(); err != nil || got != addrs[0] {
-		t.Errorf("%v, %v; want the offer of the hasty one, as the other is taken", got, err)
+		t.Errorf("%v, %v; want the offer of hasty, because the older one was taken", got, err)
 	}
-	hasty.Close() // revoked as well: this must not give the port back
+	hasty.Close() // its offer was revoked as well, so this must not release the port
 	if n := ports.count; n != 0 {
 		t.Errorf("%d ports are idle while both are leased", n)
 	}
@@ -139,8 +139,8 @@ func TestIdleListenersAreBounded(t *testing.T) {
 	}
 }
 
-// What a client sends beyond the end of a file in block mode is held in little memory
-// while its session is idle, and is still the beginning of the next file.
+// The bytes that a client sends after the end of a file in block mode are kept in little memory
+// while its session is idle. They are the beginning of the next file.
 func TestBlockModeHoldsLittle(t *testing.T) {
 	ours, theirs := pair(t)
 	conn := &Conn{Conn: ours}
@@ -161,15 +161,15 @@ func TestBlockModeHoldsLittle(t *testing.T) {
 	got.Reset()
 	res = RunOn(t.Context(), conn, Job{Sink: &got, Type: ftp.Image, Mode: ftp.Block})
 	if want := append(random(0xffff), random(0x8000)...); res.Err != nil || !bytes.Equal(got.Bytes(), want) {
-		t.Errorf("%+v: %d bytes of %d, or others", res, got.Len(), len(want))
+		t.Errorf("%+v: %d bytes of %d, or wrong ones", res, got.Len(), len(want))
 	}
 	if conn.ahead.buf != nil {
-		t.Error("memory is kept for nothing")
+		t.Error("memory is kept without bytes in it")
 	}
 	check(t, ours.Close())
 }
 
-// An address has its zone, however it is read.
+// AddrPort keeps the zone of an address.
 func TestZone(t *testing.T) {
 	lo, err := net.InterfaceByIndex(1)
 	if err != nil {

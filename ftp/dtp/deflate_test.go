@@ -17,7 +17,7 @@ import (
 func TestDeflateSends(t *testing.T) {
 	each(t, func(t *testing.T, ours, theirs net.Conn, file func([]byte) io.ReadWriteSeeker, size int) {
 		if size > 1<<20 {
-			return // deflating takes its time under the race detector
+			return // deflate is slow with the race detector
 		}
 		data := bytes.Repeat([]byte("compress me "), size/12+1)[:size]
 		done := run(context.Background(), ours, Job{Source: file(data), Type: ftp.Image, Mode: ftp.Deflate, Level: size % 10})
@@ -36,7 +36,7 @@ func TestDeflateReceives(t *testing.T) {
 	testutil.Long(t)
 	each(t, func(t *testing.T, ours, theirs net.Conn, file func([]byte) io.ReadWriteSeeker, size int) {
 		if size > 1<<20 {
-			return // deflating takes its time under the race detector
+			return // deflate is slow with the race detector
 		}
 		data := random(size)
 		f := file(nil)
@@ -55,7 +55,7 @@ func TestDeflateReceives(t *testing.T) {
 	})
 }
 
-// What python3 -c 'import zlib; print(zlib.compress(b"hello\n", 9).hex())' prints.
+// The output of python3 -c 'import zlib; print(zlib.compress(b"hello\n", 9).hex())'.
 const hello = "78dacb48cdc9c9e70200084b021f"
 
 func TestDeflateOfOthers(t *testing.T) {
@@ -83,7 +83,7 @@ func TestDeflateOfOthers(t *testing.T) {
 		{"half a header", good[:1], 0, io.ErrUnexpectedEOF},
 		{"no zlib", []byte("hello, this is no zlib"), 0, zlib.ErrHeader},
 		{"another sum", bad, 6, zlib.ErrChecksum},
-		{"more behind", append(bytes.Clone(good), 'x'), 6, errAfterEnd},
+		{"data after the end", append(bytes.Clone(good), 'x'), 6, errAfterEnd},
 		{"zeros, not too many", bomb(maxEasy - 1), maxEasy - 1, nil},
 		{"zeros beyond measure", bomb(maxEasy + 1<<20), -1, ErrExpands},
 	} {

@@ -18,7 +18,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// full is a file on a disk that is full after 64 KiB, or a device that always is.
+// full returns a file on a disk that is full after 64 KiB, or a device that is always full.
 func full(t testing.TB) (kind string, f *os.File) {
 	t.Helper()
 	dir := t.TempDir()
@@ -59,7 +59,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// filled returns a pipe of the system from which data can be read.
+// filled returns an os.Pipe from which data can be read.
 func filled(t testing.TB, data []byte) *os.File {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -70,9 +70,9 @@ func filled(t testing.TB, data []byte) *os.File {
 	return r
 }
 
-// In the kernel's copy, too, a slow peer is not mistaken for one that has stalled, and no byte is lost where a deadline cuts a chunk. The peer reads what
-// went whenever the pump reports progress, which is before it sets the next
-// deadline.
+// In the kernel's copy, too, a slow peer is not mistaken for one that has stalled, and no byte is
+// lost where a deadline cuts a chunk. The peer reads only when the pump reports progress, which is
+// before the pump sets the next deadline.
 func TestSlowTCPIsNotStill(t *testing.T) {
 	testutil.Long(t)
 	data := random(100_000)
@@ -105,7 +105,7 @@ func TestSlowTCPIsNotStill(t *testing.T) {
 	}
 }
 
-// The other direction: a byte is sent whenever the last one was reported.
+// The other direction: a byte is sent when the progress for the last one was reported.
 func TestTrickleIntoFile(t *testing.T) {
 	noLeaks(t)
 	f := tempFile(t, nil)
@@ -148,7 +148,7 @@ func TestStillTCP(t *testing.T) {
 	check(t, theirs.Close())
 }
 
-// Cancel ends what waits within the kernel's copy, and between two of them.
+// Cancel ends a wait inside the kernel's copy, and between two copies.
 func TestCancelTCP(t *testing.T) {
 	noLeaks(t)
 	for name, job := range map[string]Job{

@@ -18,7 +18,7 @@ import (
 
 var errDisk = errors.New("the disk is on fire")
 
-// failing is a writer that takes so many bytes.
+// failing is a writer that accepts a number of bytes and then fails.
 type failing struct{ left int }
 
 func (f *failing) Write(p []byte) (int, error) {
@@ -65,7 +65,7 @@ func TestFailingReader(t *testing.T) {
 			}
 		}
 	}
-	// What a Read returns together with its error still counts.
+	// The bytes that a Read returns together with its error are sent.
 	ours, theirs := pair(t)
 	done := run(context.Background(), ours, Job{Source: iotest.DataErrReader(strings.NewReader("all\n"))})
 	wantBytes(t, theirs, []byte("all\r\n"))
@@ -85,7 +85,7 @@ func TestFailingWriter(t *testing.T) {
 			go func() { _, err := theirs.Write(make([]byte, 8<<20)); sent <- err }()
 			isLocal(t, wire, (<-done).Err, errDisk)
 			if <-sent == nil {
-				t.Errorf("%s: the peer sent it all to nobody", wire)
+				t.Errorf("%s: the peer could send everything, although nothing was read", wire)
 			}
 		}
 	}
@@ -106,8 +106,8 @@ func TestClosedFiles(t *testing.T) {
 	}
 }
 
-// A file that is only open the other way: the kernel says so in one call with the
-// connection's errors.
+// A file that is open only for the other direction. The kernel reports this from the same call that
+// reports errors of the connection.
 func TestWrongWayFiles(t *testing.T) {
 	noLeaks(t)
 	name := tempFile(t, random(1000)).Name()
@@ -127,7 +127,7 @@ func TestWrongWayFiles(t *testing.T) {
 	}
 }
 
-// A reset from the peer is the connection's failure, on the kernel's way and
+// A reset by the peer is a failure of the connection, in the kernel's copy and
 // through a buffer.
 func TestResetByPeer(t *testing.T) {
 	noLeaks(t)
@@ -158,7 +158,7 @@ func TestResetByPeer(t *testing.T) {
 	}
 }
 
-// A peer that is gone, on a net.Pipe.
+// A peer that has closed its end of a net.Pipe.
 func TestPipeClosedByPeer(t *testing.T) {
 	noLeaks(t)
 	ours, theirs := net.Pipe()
@@ -186,7 +186,7 @@ func TestBrokenLocalPipe(t *testing.T) {
 	}
 }
 
-// Opened may refuse, and may panic: either way the data connection is closed.
+// If Opened returns an error or panics, the data connection is closed.
 func TestOpenedRefuses(t *testing.T) {
 	noLeaks(t)
 	for _, reset := range []bool{false, true} {
@@ -217,7 +217,7 @@ func TestOpenedRefuses(t *testing.T) {
 	}
 }
 
-// The same of a Job that StartNow put on its data connection.
+// The same for a Job that StartNow has started.
 func TestPanicAfterStartNow(t *testing.T) {
 	m, _ := manage(t, &Config{Side: ftp.ServerPI})
 	o, addr := listening(t, m)
@@ -264,7 +264,7 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// stepped reads a text, waits, and fails.
+// stepped is a reader that returns a text, waits, and fails.
 type stepped struct {
 	text string
 	next chan struct{}
@@ -281,8 +281,8 @@ func (s *stepped) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// A peer that takes the call and resets it at once can make connect itself fail:
-// the data connection was open nevertheless, and was cut.
+// A peer that accepts a connection and resets it at once can make connect itself fail. The
+// data connection was open nevertheless, so the error must report a broken connection.
 func TestResetDuringConnect(t *testing.T) {
 	cfg := &Config{Side: ftp.UserPI, Dial: func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNRESET)}

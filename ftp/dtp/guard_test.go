@@ -10,7 +10,7 @@ import (
 	"miniftp/ftp"
 )
 
-func TestGuardOfWhomToCall(t *testing.T) {
+func TestGuardOfAddresses(t *testing.T) {
 	const peer = "192.0.2.7"
 	anyHost, low, fxp := Guard{DialAnyHost: true}, Guard{LowPorts: true}, Guard{FXP: true}
 	for _, tc := range []struct {
@@ -41,7 +41,7 @@ func TestGuardOfWhomToCall(t *testing.T) {
 		{Guard{}, ftp.ServerPI, peer, "[::ffff:192.0.2.7]:1024", "192.0.2.7:1024"},
 		{Guard{}, ftp.ServerPI, "2001:db8::7", "[2001:db8::7]:1024", "[2001:db8::7]:1024"},
 		{Guard{}, ftp.ServerPI, "2001:db8::7", "[2001:db8::8]:1024", ""},
-		// EPRT can't name the zone, and without it nobody can be called.
+		// EPRT has no zone, and without one a link-local address cannot be dialed.
 		{Guard{}, ftp.ServerPI, "fe80::7%eth0", "[fe80::7]:1024", "[fe80::7%eth0]:1024"},
 		{anyHost, ftp.ServerPI, "fe80::7%eth0", "[fe80::7]:1024", "[fe80::7%eth0]:1024"},
 		{Guard{}, ftp.ServerPI, "fe80::7%eth0", "[fe80::8]:1024", ""},
@@ -71,17 +71,17 @@ func TestGuardOfWhomToCall(t *testing.T) {
 		var refused *GuardError
 		switch {
 		case tc.want == "" && !errors.As(err, &refused):
-			t.Errorf("%+v, %v of %s told %s: calls %v, %v; want a refusal", tc.guard, tc.side, tc.peer, tc.addr, to, err)
+			t.Errorf("%+v, %v with peer %s, given %s: dials %v, %v; want a refusal", tc.guard, tc.side, tc.peer, tc.addr, to, err)
 		case tc.want == "" && refused.Addr != netip.MustParseAddrPort(tc.addr):
-			t.Errorf("%v told %s: the refusal names %v", tc.side, tc.addr, refused.Addr)
+			t.Errorf("%v given %s: the refusal names %v", tc.side, tc.addr, refused.Addr)
 		case tc.want != "" && (err != nil || to != netip.MustParseAddrPort(tc.want)):
-			t.Errorf("%+v, %v of %s told %s: calls %v, %v; want %s", tc.guard, tc.side, tc.peer, tc.addr, to, err, tc.want)
+			t.Errorf("%+v, %v with peer %s, given %s: dials %v, %v; want %s", tc.guard, tc.side, tc.peer, tc.addr, to, err, tc.want)
 		}
 	}
 }
 
-// Both ends and both stances over real sockets: a Manager is given the address 127.0.0.2, or is called
-// from there, while its peer is 127.0.0.1.
+// Both sides and both stances over real sockets. A Manager is given the address 127.0.0.2, or gets a
+// connection from there, while its peer is 127.0.0.1.
 func TestGuardsFourCorners(t *testing.T) {
 	for _, side := range []ftp.Side{ftp.ServerPI, ftp.UserPI} {
 		t.Run(side.String()+" listens", func(t *testing.T) { strangerCalls(t, side) })
@@ -91,9 +91,10 @@ func TestGuardsFourCorners(t *testing.T) {
 	}
 }
 
-// strangerCalls: a stranger is dropped, and the wait continues until the peer calls.
+// strangerCalls checks that a connection from a stranger is closed, and that the wait for the peer
+// continues.
 func strangerCalls(t *testing.T, side ftp.Side) {
-	m, e := manage(t, &Config{Side: side, Guard: Guard{DialAnyHost: true}}) // which is about the other way
+	m, e := manage(t, &Config{Side: side, Guard: Guard{DialAnyHost: true}}) // it concerns only dialing
 	o, addr := listening(t, m)
 	thieves := []*net.TCPConn{call(t, stranger, addr), call(t, stranger, addr)}
 	peer := call(t, home, addr)
@@ -104,13 +105,13 @@ func strangerCalls(t *testing.T, side ftp.Side) {
 	for _, thief := range thieves {
 		hungUp(t, thief)
 	}
-	refused := told[ftp.StrangerRefused](e)
+	refused := emitted[ftp.StrangerRefused](e)
 	if len(refused) != 2 || refused[0].Remote != AddrPort(thieves[0].LocalAddr()) {
-		t.Errorf("told of the strangers %v, want %v first", refused, thieves[0].LocalAddr())
+		t.Errorf("StrangerRefused for %v, want %v first", refused, thieves[0].LocalAddr())
 	}
-	opened := told[ftp.DataOpened](e)
+	opened := emitted[ftp.DataOpened](e)
 	if len(opened) != 1 || opened[0].Remote != AddrPort(peer.LocalAddr()) || opened[0].Local != addr || opened[0].Stance != ftp.Listens || opened[0].Mode != o.Mode() {
-		t.Errorf("told of %+v", opened)
+		t.Errorf("emitted %+v", opened)
 	}
 }
 
@@ -121,12 +122,12 @@ func anybodyCalls(t *testing.T, side ftp.Side) {
 	if got := AddrPort(open(t, o).RemoteAddr()); got != AddrPort(other.LocalAddr()) {
 		t.Errorf("the data connection is with %v, want %v", got, other.LocalAddr())
 	}
-	if refused := told[ftp.StrangerRefused](e); refused != nil {
+	if refused := emitted[ftp.StrangerRefused](e); refused != nil {
 		t.Errorf("refused %v", refused)
 	}
 }
 
-// elsewhere is a port on which both 127.0.0.1 and 127.0.0.2 are listened on.
+// elsewhere returns listeners on the same port of 127.0.0.1 and 127.0.0.2.
 func elsewhere(t *testing.T) (here, there *net.TCPListener) {
 	t.Helper()
 	for range 20 {
@@ -144,7 +145,8 @@ func elsewhere(t *testing.T) (here, there *net.TCPListener) {
 	return nil, nil
 }
 
-// strangerNamed: the server refuses, the user dials the control host.
+// strangerNamed checks the address of a stranger in an offer: a server refuses it, and a client dials
+// the host of the control connection instead.
 func strangerNamed(t *testing.T, side ftp.Side) {
 	m, e := manage(t, &Config{Side: side})
 	here, there := elsewhere(t)
@@ -155,11 +157,11 @@ func strangerNamed(t *testing.T, side ftp.Side) {
 			t.Errorf("a PORT to a third host: %v", err)
 		}
 		if m.Offered() {
-			t.Error("a refused address stands as an offer")
+			t.Error("a refused address is an offer")
 		}
-		failed := told[ftp.DataFailed](e)
+		failed := emitted[ftp.DataFailed](e)
 		if len(failed) != 1 || failed[0].Mode != ftp.Active || failed[0].Stance != ftp.Dials || failed[0].Addr != AddrPort(there.Addr()) || !errors.As(failed[0].Err, &refused) {
-			t.Errorf("told of %+v", failed)
+			t.Errorf("emitted %+v", failed)
 		}
 		return
 	}
@@ -183,14 +185,14 @@ func anybodyNamed(t *testing.T, side ftp.Side) {
 	check(t, err)
 	c := open(t, o)
 	if from := AddrPort(c.LocalAddr()).Addr(); from != home {
-		t.Errorf("called from %v, want the control connection's %v", from, home)
+		t.Errorf("dialed from %v, want the control connection's %v", from, home)
 	}
 	got, err := there.Accept()
 	check(t, err)
 	_ = got.Close()
 }
 
-// If only strangers call, the wait ends as if nobody had called.
+// If only strangers connect, the wait ends as if no host had connected.
 func TestOnlyStrangersCome(t *testing.T) {
 	m, _ := manage(t, &Config{Side: ftp.ServerPI, Timeout: 1})
 	o, addr := listening(t, m)

@@ -22,7 +22,7 @@ import (
 	"miniftp/ftp"
 )
 
-// patience bounds every wait of a test: only a failure waits that long.
+// patience is the limit for every wait of a test. Only a test that fails waits that long.
 const patience = 10 * time.Second
 
 var (
@@ -42,8 +42,8 @@ func (e *events) observe(h ftp.Happening) {
 	e.all = append(e.all, h)
 }
 
-// told returns the events of one kind.
-func told[T ftp.Happening](e *events) []T {
+// emitted returns the events of one type.
+func emitted[T ftp.Happening](e *events) []T {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var list []T
@@ -55,7 +55,7 @@ func told[T ftp.Happening](e *events) []T {
 	return list
 }
 
-// manage makes a Manager whose control connection is on loopback.
+// manage returns a Manager whose control connection is on loopback.
 func manage(t testing.TB, cfg *Config) (*Manager, *events) {
 	t.Helper()
 	noLeaks(t)
@@ -73,12 +73,12 @@ func manage(t testing.TB, cfg *Config) (*Manager, *events) {
 	return m, e
 }
 
-// watched are the tests that run noLeaks: what they open before its second call
-// is closed after its check.
+// watched holds the tests that have called noLeaks. A second call in the same test is ignored, because
+// what was opened before it would be closed only after its check.
 var watched sync.Map
 
-// noLeaks checks, when the test has ended, that no goroutine, socket or file is
-// left of it.
+// noLeaks checks, when the test has ended, that it has left no goroutine, socket or
+// open file.
 func noLeaks(t testing.TB) {
 	t.Helper()
 	if _, again := watched.LoadOrStore(t, true); again {
@@ -102,8 +102,8 @@ func noLeaks(t testing.TB) {
 	})
 }
 
-// openFiles lists the sockets and files of the process, where that can be told.
-// Pipes are left out: package net keeps those that splice works through.
+// openFiles returns the open sockets and files of the process, on systems that list them.
+// Pipes are omitted, because package net keeps some for splice.
 func openFiles() []string {
 	if runtime.GOOS != "linux" {
 		return nil
@@ -135,19 +135,19 @@ func within[T any](t testing.TB, f func() T) T {
 	case v := <-done:
 		return v
 	case <-time.After(patience):
-		t.Fatal("it does not return")
+		t.Fatal("the function does not return")
 		panic("not reached")
 	}
 }
 
-// random is n bytes that look different at every offset.
+// random returns n bytes that differ at every offset.
 func random(n int) []byte {
 	b := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{byte(n), byte(n >> 8)}).Read(b)
 	return b
 }
 
-// tempFile is a file with that content, open to read and write, at its start.
+// tempFile returns a file with the given content, open for reading and writing, at its start.
 func tempFile(t testing.TB, content []byte) *os.File {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
@@ -160,7 +160,7 @@ func tempFile(t testing.TB, content []byte) *os.File {
 	return f
 }
 
-// pair is the two ends of a TCP connection.
+// pair returns the two ends of a TCP connection.
 func pair(t testing.TB) (ours, theirs *net.TCPConn) {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(home, 0)))
@@ -173,7 +173,7 @@ func pair(t testing.TB) (ours, theirs *net.TCPConn) {
 	return ours, theirs
 }
 
-// call dials to from that address.
+// call dials the address to, from the local address from.
 func call(t testing.TB, from netip.Addr, to netip.AddrPort) *net.TCPConn {
 	t.Helper()
 	if from != home && runtime.GOOS != "linux" {
@@ -192,11 +192,11 @@ func hungUp(t testing.TB, c net.Conn) {
 	t.Helper()
 	n, err := c.Read(make([]byte, 1))
 	if n > 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("%v to %v: read %d bytes, %v; it should be hung up", c.LocalAddr(), c.RemoteAddr(), n, err)
+		t.Errorf("%v to %v: read %d bytes, %v; want a closed connection", c.LocalAddr(), c.RemoteAddr(), n, err)
 	}
 }
 
-// listening takes an Opener that listens.
+// listening returns an Opener that listens, and its address.
 func listening(t testing.TB, m *Manager) (*Opener, netip.AddrPort) {
 	t.Helper()
 	addr, err := m.Listen()
@@ -206,7 +206,7 @@ func listening(t testing.TB, m *Manager) (*Opener, netip.AddrPort) {
 	return o, addr
 }
 
-// open is Open, which must work.
+// open calls Open, which must succeed.
 func open(t testing.TB, o *Opener) *Conn {
 	t.Helper()
 	c, err := o.Open(context.Background())
@@ -215,18 +215,18 @@ func open(t testing.TB, o *Opener) *Conn {
 	return c
 }
 
-// run is RunOn without waiting.
+// run calls RunOn in a goroutine.
 func run(ctx context.Context, nc net.Conn, job Job) <-chan Result {
 	done := make(chan Result, 1)
 	go func() { done <- RunOn(ctx, &Conn{Conn: nc}, job) }()
 	return done
 }
 
-// wantBytes reads a data connection to its end.
+// wantBytes reads a data connection to its end and checks what it reads.
 func wantBytes(t testing.TB, r io.Reader, want []byte) {
 	t.Helper()
 	got, err := io.ReadAll(r)
 	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%d bytes came, %v; want %d, and the same", len(got), err, len(want))
+		t.Errorf("received %d bytes, %v; want %d equal ones", len(got), err, len(want))
 	}
 }

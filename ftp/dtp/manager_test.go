@@ -45,7 +45,7 @@ func TestTakeExactlyOnce(t *testing.T) {
 	m.Close()
 }
 
-// A new offer replaces the last, whichever they are; one that is refused leaves none.
+// A new offer replaces the last one, whatever their kinds. After a refused offer there is none.
 func TestNewOfferReplacesTheLast(t *testing.T) {
 	to := netip.AddrPortFrom(home, 4000)
 	for _, tc := range []struct {
@@ -76,12 +76,12 @@ func TestNewOfferReplacesTheLast(t *testing.T) {
 		_, err := m.Listen()
 		check(t, err)
 		if m.Dial(netip.AddrPortFrom(home, 21)) == nil || m.Offered() {
-			t.Error("the offer before the refused one stands")
+			t.Error("the offer before the refused one is still valid")
 		}
 	})
 }
 
-// The reversal: for either side one mode listens and the other dials.
+// Each side listens in one mode and dials in the other.
 func TestModes(t *testing.T) {
 	for _, tc := range []struct {
 		side           ftp.Side
@@ -100,10 +100,10 @@ func TestModes(t *testing.T) {
 		if dialed.Mode != tc.dials || dialed.Stance != ftp.Dials || accepted.Mode != tc.listens || accepted.Stance != ftp.Listens {
 			t.Errorf("%v: %+v, %+v", tc.side, dialed, accepted)
 		}
-		for i, opened := range told[ftp.DataOpened](e) {
+		for i, opened := range emitted[ftp.DataOpened](e) {
 			c := []*Conn{dialed, accepted}[i]
 			if opened.Mode != c.Mode || opened.Stance != c.Stance || opened.Local != AddrPort(c.LocalAddr()) || opened.Remote != AddrPort(c.RemoteAddr()) {
-				t.Errorf("%v: told of %+v", tc.side, opened)
+				t.Errorf("%v: emitted %+v", tc.side, opened)
 			}
 		}
 	}
@@ -118,17 +118,17 @@ func TestNobodyComes(t *testing.T) {
 	if !errors.As(err, &oe) || !errors.Is(err, ErrNobodyCame) || oe.Addr != addr || oe.Stance != ftp.Listens || oe.Mode != ftp.Passive {
 		t.Errorf("%#v: %v", err, err)
 	}
-	if failed := told[ftp.DataFailed](e); len(failed) != 1 || failed[0].Addr != addr || !errors.Is(failed[0].Err, ErrNobodyCame) {
-		t.Errorf("told of %+v", failed)
+	if failed := emitted[ftp.DataFailed](e); len(failed) != 1 || failed[0].Addr != addr || !errors.Is(failed[0].Err, ErrNobodyCame) {
+		t.Errorf("emitted %+v", failed)
 	}
-	// The port is as good as new.
+	// The port can be used again.
 	m.cfg.Timeout = patience
 	o, addr = listening(t, m)
 	call(t, home, addr)
 	open(t, o)
 }
 
-// A call that nobody answers ends after the timeout, with an event.
+// A dial without an answer ends after the timeout, with an event.
 func TestDialTimeout(t *testing.T) {
 	for _, tc := range []struct {
 		timeout, want time.Duration
@@ -157,7 +157,7 @@ func neverAnswers(ctx context.Context, _, _ string) (net.Conn, error) {
 	return nil, ctx.Err()
 }
 
-// The Config's Dial is called with the address that the Guard has admitted.
+// Config.Dial is called with the address that the Guard has admitted.
 func TestOwnDialer(t *testing.T) {
 	var asked string
 	near, far := net.Pipe()
@@ -170,7 +170,7 @@ func TestOwnDialer(t *testing.T) {
 	o, err := m.Take()
 	check(t, err)
 	if c := open(t, o); c.Conn != near || asked != "tcp 127.0.0.1:4000" {
-		t.Errorf("asked for %q", asked)
+		t.Errorf("Dial was called with %q", asked)
 	}
 }
 
@@ -186,16 +186,16 @@ func TestRefusedCall(t *testing.T) {
 		t.Fatalf("%#v: %v", err, err)
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) || strings.Count(err.Error(), addr.String()) != 1 {
-		t.Errorf("%v: it should say refused, and the address once", err)
+		t.Errorf("%v: want the word refused, and the address once", err)
 	}
-	if failed := told[ftp.DataFailed](e); len(failed) != 1 || failed[0].Addr != addr || failed[0].Stance != ftp.Dials {
-		t.Errorf("told of %+v", failed)
+	if failed := emitted[ftp.DataFailed](e); len(failed) != 1 || failed[0].Addr != addr || failed[0].Stance != ftp.Dials {
+		t.Errorf("emitted %+v", failed)
 	}
 }
 
 var errEnough = errors.New("enough")
 
-// cancelled is a context that ends with errEnough, at once or when told to.
+// cancelled returns a context that ends with errEnough, at once or when the test ends it.
 func cancelled(now bool) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	if now {
@@ -231,10 +231,10 @@ func TestCancelOpen(t *testing.T) {
 				if !errors.As(err, &oe) || !errors.Is(err, errEnough) {
 					t.Errorf("%v, want an *OpenError for %v", err, errEnough)
 				}
-				if failed := told[ftp.DataFailed](e); len(failed) != 1 || !errors.Is(failed[0].Err, errEnough) {
-					t.Errorf("told of %+v", failed)
+				if failed := emitted[ftp.DataFailed](e); len(failed) != 1 || !errors.Is(failed[0].Err, errEnough) {
+					t.Errorf("emitted %+v", failed)
 				}
-				// The lease is over, and no deadline is left on the port.
+				// The lease has ended, and the port has no deadline left.
 				o, addr := listening(t, m)
 				call(t, home, addr)
 				open(t, o)

@@ -11,8 +11,8 @@ import (
 	"miniftp/ftp"
 )
 
-// BenchmarkModes sends files over a data connection as each transfer mode has it, and
-// under TLS; the peer drops what comes.
+// BenchmarkModes sends files over data connections in each transfer mode, and with TLS. The
+// peer discards what it receives.
 func BenchmarkModes(b *testing.B) {
 	text := bytes.Repeat([]byte("A line of a text, as long as lines of texts mostly are.\n"), pumped/56)
 	for _, bb := range []struct {
@@ -54,14 +54,14 @@ func BenchmarkModes(b *testing.B) {
 	}
 }
 
-// benchConn is a data connection whose peer drops what comes.
+// benchConn returns a data connection whose peer discards what it receives.
 func benchConn(b *testing.B, secure bool) (*Conn, net.Conn) {
 	ours, theirs := pair(b)
 	conn := &Conn{Conn: ours, o: &Opener{m: &Manager{cfg: &Config{}}}}
 	var peer net.Conn = theirs
 	if secure {
 		conn.Conn = ServerSecurity(newConfig(b), ReusePrefer).secure(ours, false)
-		peer = tls.Client(theirs, &tls.Config{InsecureSkipVerify: true}) // it is not about trust
+		peer = tls.Client(theirs, &tls.Config{InsecureSkipVerify: true}) // certificates do not matter here
 	}
 	go func() { _, _ = io.Copy(io.Discard, peer) }()
 	return conn, theirs

@@ -15,14 +15,14 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// freeRange is n ports in a row that are free on loopback.
+// freeRange returns n consecutive ports that are free on loopback.
 func freeRange(t testing.TB, n uint16) PortRange {
 	t.Helper()
 	first := testutil.FreePorts(t, int(n))
 	return PortRange{first, first + n - 1}
 }
 
-// ranged is a pool over n free ports.
+// ranged returns a pool of n free ports.
 func ranged(t testing.TB, n uint16) *Ports {
 	t.Helper()
 	p, err := NewPorts(freeRange(t, n))
@@ -30,7 +30,7 @@ func ranged(t testing.TB, n uint16) *Ports {
 	return p
 }
 
-// drains skips a test where ports do not stay open between leases.
+// drains skips a test on systems where ports do not stay open between leases.
 func drains(t *testing.T) {
 	t.Helper()
 	if !canDrain {
@@ -86,9 +86,9 @@ func TestRangeIsUsedUpAndReleased(t *testing.T) {
 		late.Close()
 	}
 	used()
-	ms[0].Close() // an offer taken back
+	ms[0].Close() // withdraws an offer
 	free(leased[0])
-	addr, err := ms[0].Listen() // and made again
+	addr, err := ms[0].Listen() // makes another
 	check(t, err)
 	if addr.Port() != leased[0] {
 		t.Errorf("leased %v", addr)
@@ -100,7 +100,7 @@ func TestRangeIsUsedUpAndReleased(t *testing.T) {
 		t.Fatal(err)
 	}
 	free(leased[1])
-	o, err = ms[2].Take() // an Opener that is given up
+	o, err = ms[2].Take() // an Opener that is closed without Open
 	check(t, err)
 	o.Close()
 	o.Close()
@@ -121,7 +121,7 @@ func TestOpenedConnectionFreesThePort(t *testing.T) {
 	}
 }
 
-// A new offer replaces the last, also when the range has no second port.
+// A new offer replaces the last one, even if the range has only one port.
 func TestListenAgainOnOnePort(t *testing.T) {
 	m, _ := manage(t, &Config{Side: ftp.ServerPI, Ports: ranged(t, 1)})
 	for range 5 {
@@ -235,26 +235,26 @@ func TestStandingListeners(t *testing.T) {
 		l.giveBack()
 	}
 	if n := len(ports.idle[home]); n != maxStanding {
-		t.Errorf("%d ports stand open, want %d", n, maxStanding)
+		t.Errorf("%d ports are open, want %d", n, maxStanding)
 	}
 	l, err := ports.lease(home, time.Hour)
 	check(t, err)
 	if !slices.Contains(ls, l) {
-		t.Error("a new port was opened while others stand")
+		t.Error("a new port was opened, although others are open and idle")
 	}
 	ports.Close()
 	if _, err := net.Dial("tcp", ports.lentOr(ls, l).String()); err == nil {
-		t.Error("a port stands open after Close")
+		t.Error("a port is open after Close")
 	}
-	call(t, home, l.addr) // what is leased is left alone
+	call(t, home, l.addr) // Close does not close a leased port
 	l.giveBack()
 	if c, err := net.Dial("tcp", l.addr.String()); err == nil {
 		_ = c.Close()
-		t.Error("a port given back after Close stands open")
+		t.Error("a port released after Close is open")
 	}
 }
 
-// lentOr is the address of one of ls that is not l.
+// lentOr returns the address of one of ls other than l.
 func (p *Ports) lentOr(ls []*listener, l *listener) netip.AddrPort {
 	if ls[0] == l {
 		return ls[1].addr
@@ -272,7 +272,7 @@ func TestDeadStandingListener(t *testing.T) {
 	use(t, m)
 }
 
-// A call that came before the lease is never accepted, neither by Open nor by StartNow.
+// A connection made before the lease is never accepted, neither by Open nor by StartNow.
 func TestEarlyCallersAreDrained(t *testing.T) {
 	drains(t)
 	for _, how := range []string{"Open", "StartNow with a file", "StartNow with a sink"} {
@@ -320,7 +320,7 @@ func TestEarlyCallersAreDrained(t *testing.T) {
 	}
 }
 
-// Closing an Opener disconnects a caller.
+// Closing an Opener closes a connection that is waiting in its port.
 func TestOpenerCloseHangsUp(t *testing.T) {
 	for _, pooled := range []bool{false, true} {
 		cfg := &Config{Side: ftp.ServerPI}
@@ -335,7 +335,7 @@ func TestOpenerCloseHangsUp(t *testing.T) {
 	}
 }
 
-// Without a pool a port closes with its lease.
+// Without a pool, a port is closed when its lease ends.
 func TestNoPool(t *testing.T) {
 	m, _ := manage(t, &Config{Side: ftp.ServerPI})
 	addr, err := m.Listen()
@@ -347,15 +347,15 @@ func TestNoPool(t *testing.T) {
 	}
 }
 
-// TestRangeForAsMany: as many leases as there are ports never find the range used up, also
-// while each is given back for another port at any moment.
+// TestRangeForAsMany checks that n goroutines, each with one lease at a time, never find a range of
+// n ports used up, even while they release and lease ports concurrently.
 func TestRangeForAsMany(t *testing.T) {
 	first := testutil.FreePorts(t, 2)
 	ports, err := NewPorts(PortRange{first, first + 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ports.Close() // none stands open between leases
+	ports.Close() // so no port is open between leases
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {

@@ -34,8 +34,8 @@ func BenchmarkASCII(b *testing.B) {
 
 const pumped = 8 << 20
 
-// BenchmarkPump moves a file of 8 MiB to a peer on loopback who drops it: by the
-// kernel, through a buffer, as ASCII.
+// BenchmarkPump sends a file of 8 MiB to a peer on loopback that discards it: by the
+// kernel, through a buffer, and as ASCII.
 func BenchmarkPump(b *testing.B) {
 	name := filepath.Join(b.TempDir(), "file")
 	if err := os.WriteFile(name, bytes.Repeat([]byte("0123456789abcde\n"), pumped/16), 0o600); err != nil {
@@ -63,7 +63,7 @@ func BenchmarkPump(b *testing.B) {
 	}
 }
 
-// sendOnce makes a passive data connection and sends the beginning of a file over it.
+// sendOnce opens a passive data connection and sends the beginning of a file.
 func sendOnce(b *testing.B, m *Manager, name string, size int64, typ ftp.Type, wrap bool, buf []byte) {
 	addr, err := m.Listen()
 	if err != nil {
@@ -106,6 +106,6 @@ func sendOnce(b *testing.B, m *Manager, name string, size int64, typ ftp.Type, w
 		got += int64(n)
 	}
 	if res := <-done; res.Err != nil || got < size {
-		b.Fatalf("%d bytes came of %d: %v", got, size, res.Err)
+		b.Fatalf("received %d of %d bytes: %v", got, size, res.Err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// wires make the two ends of a data connection, each in its way.
+// wires holds functions that return the two ends of a data connection.
 var wires = map[string]func(t testing.TB) (ours, theirs net.Conn){
 	"tcp": func(t testing.TB) (net.Conn, net.Conn) { return pair(t) },
 	"pipe": func(t testing.TB) (net.Conn, net.Conn) {
@@ -27,7 +27,7 @@ var wires = map[string]func(t testing.TB) (ours, theirs net.Conn){
 	},
 }
 
-// storage makes a file of one kind, at its start.
+// storage holds functions that return a file of some kind, at its start.
 var storage = map[string]func(t testing.TB, content []byte) io.ReadWriteSeeker{
 	"file": func(t testing.TB, content []byte) io.ReadWriteSeeker { return tempFile(t, content) },
 	"memory": func(t testing.TB, content []byte) io.ReadWriteSeeker {
@@ -61,7 +61,7 @@ func each(t *testing.T, f func(t *testing.T, ours, theirs net.Conn, file func([]
 	}
 }
 
-// growing checks that Progress never falls; last is its last value.
+// growing returns a Progress that checks that its values never decrease. last is the last value.
 func growing(t testing.TB) (progress func(int64), last *int64) {
 	last = new(int64)
 	return func(n int64) {
@@ -106,8 +106,8 @@ func TestReceiveIsExact(t *testing.T) {
 	})
 }
 
-// Size limits what is sent, from the position of the source on. A source that has less
-// is no error.
+// Size limits what is sent, from the position of the source on. A shorter source is not an
+// error.
 func TestSize(t *testing.T) {
 	data := random(300_000)
 	for _, size := range []int64{1, 1000, minChunk, minChunk + 1, 299_900, 1 << 40} {
@@ -123,7 +123,7 @@ func TestSize(t *testing.T) {
 				want = want[:min(size, int64(len(want)))]
 				got, err := io.ReadAll(theirs)
 				if err != nil || !bytes.Equal(got, want) {
-					t.Errorf("%s, %s, size %d: %d bytes came, %v", kind, wire, size, len(got), err)
+					t.Errorf("%s, %s, size %d: received %d bytes, %v", kind, wire, size, len(got), err)
 				}
 				if res := <-done; res.Err != nil || res.Bytes != int64(len(want)) {
 					t.Errorf("%s, %s, size %d: %+v", kind, wire, size, res)
@@ -133,8 +133,7 @@ func TestSize(t *testing.T) {
 	}
 }
 
-// For text, Size limits the bytes of the source, and Bytes counts those on the network.
-// TestBounded checks that a Sink gets at most Size bytes, and that it is reported if more came.
+// A Sink gets at most Size bytes if Bounded is set, and the error is ErrMore if more were received.
 func TestBounded(t *testing.T) {
 	testutil.Long(t)
 	each(t, func(t *testing.T, ours, theirs net.Conn, file func([]byte) io.ReadWriteSeeker, size int) {
@@ -148,11 +147,12 @@ func TestBounded(t *testing.T) {
 		got, err := io.ReadAll(f)
 		check(t, err)
 		if !errors.Is(res.Err, ErrMore) || !bytes.Equal(got, data[:size]) {
-			t.Errorf("%d bytes of %d are there, %v", len(got), size, res.Err)
+			t.Errorf("the sink has %d bytes of %d, %v", len(got), size, res.Err)
 		}
 	})
 }
 
+// For text, Size limits the bytes of the source, and Bytes counts those on the network.
 func TestSizeOfText(t *testing.T) {
 	for kind, file := range storage {
 		ours, theirs := pair(t)
@@ -193,8 +193,8 @@ func TestTextOverTheWire(t *testing.T) {
 	}
 }
 
-// countingFile is a wrapped file, so that copying from it or to it
-// calls its methods. (ReadFrom and WriteTo hide those of *os.File.)
+// countingFile wraps a file, so that its methods are called when it is copied.
+// (ReadFrom and WriteTo hide those of *os.File.)
 type countingFile struct {
 	*os.File
 	reads, writes int
@@ -203,7 +203,7 @@ type countingFile struct {
 func (f *countingFile) Read(p []byte) (int, error)  { f.reads++; return f.File.Read(p) }
 func (f *countingFile) Write(p []byte) (int, error) { f.writes++; return f.File.Write(p) }
 
-// A wrapped file is copied through a buffer, whatever methods it has.
+// A wrapped file is copied through a buffer, even if it has ReadFrom and WriteTo.
 func TestWrappedFileIsReadAndWritten(t *testing.T) {
 	data := random(1 << 20)
 	src := &countingFile{File: tempFile(t, data)}

@@ -12,7 +12,7 @@ import (
 	"miniftp/ftp"
 )
 
-// called offers a call to a listener, makes it for the job and returns the peer's end.
+// called calls CallNow for the job with the address of a listener, and returns the peer's end.
 func called(t *testing.T, job Job) (*Started, *net.TCPConn) {
 	t.Helper()
 	ln, err := net.ListenTCP("tcp", &net.TCPAddr{IP: home.AsSlice()})
@@ -25,7 +25,7 @@ func called(t *testing.T, job Job) (*Started, *net.TCPConn) {
 	job.Type, job.Reset = ftp.Image, true
 	tr := o.CallNow(job)
 	if tr == nil {
-		t.Fatal("the peer is near and was not called")
+		t.Fatal("CallNow did not dial, although the peer is near")
 	}
 	c, err := ln.AcceptTCP()
 	check(t, err)
@@ -40,7 +40,7 @@ func TestCallNowFetches(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
 		size        int64
-		first, rest []byte // before Fetch, and once that has given up
+		first, rest []byte // sent before Fetch, and after it has stopped waiting
 		reset       bool
 		err         error
 		bytes       int64
@@ -75,7 +75,7 @@ func TestCallNowFetches(t *testing.T) {
 				res = tr.Rest(context.Background())
 			}
 			var broken *BrokenError
-			if res.Bytes != tt.bytes || !res.Opened || !tt.reset && res.Err != tt.err || errors.As(res.Err, &broken) != tt.reset {
+			if res.Bytes != tt.bytes || !res.Opened || !tt.reset && !errors.Is(res.Err, tt.err) || errors.As(res.Err, &broken) != tt.reset {
 				t.Errorf("%+v", res)
 			}
 			got, err := os.ReadFile(sink.Name())
@@ -104,7 +104,7 @@ func TestCallNowSends(t *testing.T) {
 	}
 }
 
-// An upload that is dropped, or whose rest is cancelled, must not look complete.
+// An upload that was dropped, or cancelled before its end, must not look complete.
 func TestCallNowResets(t *testing.T) {
 	noLeaks(t)
 	why := errors.New("refused")
@@ -122,12 +122,12 @@ func TestCallNowResets(t *testing.T) {
 			t.Errorf("%+v", res)
 		}
 		if _, err := io.ReadAll(c); err == nil {
-			t.Error("it ended in good order")
+			t.Error("the connection ended without a reset")
 		}
 	}
 }
 
-// Only a clear call for a small file of known size is made at once.
+// CallNow dials only without TLS, and for a small file of known size.
 func TestCallNowLeaves(t *testing.T) {
 	file := tempFile(t, random(10))
 	for name, job := range map[string]Job{
@@ -140,7 +140,7 @@ func TestCallNowLeaves(t *testing.T) {
 	} {
 		o := &Opener{m: &Manager{cfg: &Config{Side: ftp.UserPI}}, stance: ftp.Dials}
 		if o.CallNow(job) != nil {
-			t.Errorf("%s: called", name)
+			t.Errorf("%s: dialed", name)
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"miniftp/ftp"
 )
 
-// started offers a port, lets the peer call it and starts the job.
+// started offers a port, connects to it as the peer, and starts the job.
 func started(t testing.TB, job Job) (*Started, *net.TCPConn, *events) {
 	t.Helper()
 	m, e := manage(t, &Config{Side: ftp.ServerPI})
@@ -28,12 +28,12 @@ func started(t testing.TB, job Job) (*Started, *net.TCPConn, *events) {
 	c := call(t, home, addr)
 	tr := o.StartNow(job, patience, true)
 	if tr == nil {
-		t.Fatal("nobody came, it says")
+		t.Fatal("StartNow found no connection")
 	}
 	return tr, c, e
 }
 
-// startedNarrow is started for a peer that takes little at once.
+// startedNarrow is like started, with a peer whose receive buffer is small.
 func startedNarrow(t testing.TB, job Job) (*Started, *net.TCPConn) {
 	t.Helper()
 	m, _ := manage(t, &Config{Side: ftp.ServerPI})
@@ -41,15 +41,15 @@ func startedNarrow(t testing.TB, job Job) (*Started, *net.TCPConn) {
 	c := narrowCall(t, addr)
 	tr := o.StartNow(job, patience, true)
 	if tr == nil {
-		t.Fatal("nobody came, it says")
+		t.Fatal("StartNow found no connection")
 		return nil, nil
 	}
 	check(t, syscall.SetsockoptInt(tr.sock.fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 4096))
 	return tr, c
 }
 
-// narrowCall is call from a socket with a small receive buffer, which has to be so
-// before it connects.
+// narrowCall is like call, from a socket with a small receive buffer. The size must be set
+// before the connect.
 func narrowCall(t testing.TB, to netip.AddrPort) *net.TCPConn {
 	t.Helper()
 	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
@@ -65,10 +65,10 @@ func narrowCall(t testing.TB, to netip.AddrPort) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// A small file goes at once, on a descriptor that is no connection of package net.
+// A small file is sent at once, over a descriptor that package net does not know.
 func TestQuickWhole(t *testing.T) {
 	for _, size := range []int{0, 1, 4096, minChunk - 1, minChunk, minChunk + 1} {
-		for _, known := range []bool{true, false} { // a Size of 0: until the end
+		for _, known := range []bool{true, false} { // a Size of 0 means until the end
 			if known && size > minChunk {
 				continue
 			}
@@ -85,7 +85,7 @@ func TestQuickWhole(t *testing.T) {
 			}
 			res, over := tr.Quick(patience)
 			if !over && size < minChunk {
-				t.Errorf("size %d, known %v: not over", size, known)
+				t.Errorf("size %d, known %v: the transfer has not ended", size, known)
 			}
 			if !over {
 				res = tr.Run(context.Background())
@@ -94,14 +94,14 @@ func TestQuickWhole(t *testing.T) {
 				t.Errorf("size %d, known %v: %+v, progress %d", size, known, res, progress)
 			}
 			wantBytes(t, c, data)
-			if opened := told[ftp.DataOpened](e); len(opened) != 1 || opened[0].Remote.Addr() != home || opened[0].Mode != ftp.Passive {
-				t.Errorf("told of %+v", opened)
+			if opened := emitted[ftp.DataOpened](e); len(opened) != 1 || opened[0].Remote.Addr() != home || opened[0].Mode != ftp.Passive {
+				t.Errorf("emitted %+v", opened)
 			}
 		}
 	}
 }
 
-// Part of a file: from its position on (REST), Size bytes.
+// Part of a file is sent: Size bytes from its position (REST).
 func TestQuickPart(t *testing.T) {
 	data := random(1000)
 	f := tempFile(t, data)
@@ -123,8 +123,8 @@ func TestQuickShorterFile(t *testing.T) {
 	wantBytes(t, c, []byte("0123456789"))
 }
 
-// Run sends what the socket does not take at once.
-func TestQuickGoesOnInRun(t *testing.T) {
+// Run sends what the socket does not accept at once.
+func TestQuickContinuesInRun(t *testing.T) {
 	for _, known := range []bool{true, false} {
 		data := random(minChunk)
 		job := Job{Source: tempFile(t, data), Type: ftp.Image}
@@ -140,11 +140,11 @@ func TestQuickGoesOnInRun(t *testing.T) {
 		}
 		tr, c := startedNarrow(t, job)
 		if res, over := tr.Quick(patience); over {
-			t.Fatalf("the socket took it all: %+v", res)
+			t.Fatalf("the socket accepted everything at once: %+v", res)
 		}
 		before := tr.pump.moved
 		if before == 0 || before >= minChunk {
-			t.Fatalf("%d bytes went at once", before)
+			t.Fatalf("%d bytes were sent at once", before)
 		}
 		done := make(chan Result, 1)
 		go func() { done <- tr.Run(context.Background()) }()
@@ -155,11 +155,11 @@ func TestQuickGoesOnInRun(t *testing.T) {
 	}
 }
 
-// Cancel and stall work for the part that Run sends.
+// Cancel and Stall apply to the part that Run sends.
 func TestQuickCancelledInRun(t *testing.T) {
 	tr, c := startedNarrow(t, Job{Source: tempFile(t, random(minChunk)), Type: ftp.Image, Size: minChunk})
 	if _, over := tr.Quick(patience); over {
-		t.Fatal("the socket took it all")
+		t.Fatal("the socket accepted everything at once")
 	}
 	ctx, _ := cancelled(true)
 	if res := within(t, func() Result { return tr.Run(ctx) }); !errors.Is(res.Err, errEnough) {
@@ -170,7 +170,7 @@ func TestQuickCancelledInRun(t *testing.T) {
 	}
 }
 
-// Run alone does what Quick would have done.
+// Run alone does the same as Quick.
 func TestQuickWithoutBrief(t *testing.T) {
 	data := random(5000)
 	tr, c, _ := started(t, Job{Source: tempFile(t, data), Type: ftp.Image, Size: 5000})
@@ -200,12 +200,12 @@ func TestQuickDropsStrangers(t *testing.T) {
 	}
 	hungUp(t, thief)
 	wantBytes(t, c, []byte("secret"))
-	if refused := told[ftp.StrangerRefused](e); len(refused) != 2 || refused[1].Remote != AddrPort(thief.LocalAddr()) {
-		t.Errorf("told of the strangers %v", refused)
+	if refused := emitted[ftp.StrangerRefused](e); len(refused) != 2 || refused[1].Remote != AddrPort(thief.LocalAddr()) {
+		t.Errorf("StrangerRefused for %v", refused)
 	}
 }
 
-// If nobody has called, the Opener is not changed.
+// If no peer has connected, StartNow does not change the Opener.
 func TestStartNowTooEarly(t *testing.T) {
 	m, _ := manage(t, &Config{Side: ftp.ServerPI})
 	o, addr := listening(t, m)
@@ -214,7 +214,7 @@ func TestStartNowTooEarly(t *testing.T) {
 		{Sink: tempFile(t, nil), Type: ftp.Image},
 	} {
 		if tr := o.StartNow(job, time.Nanosecond, true); tr != nil {
-			t.Fatalf("started %+v with nobody", tr)
+			t.Fatalf("started %+v without a connection", tr)
 		}
 	}
 	c := call(t, home, addr)
@@ -226,11 +226,11 @@ func TestStartNowTooEarly(t *testing.T) {
 	o, err := m.Take()
 	check(t, err)
 	if tr := o.StartNow(Job{Source: strings.NewReader("x")}, patience, true); tr != nil {
-		t.Error("who dials has nobody to wait for")
+		t.Error("StartNow dialed for a job that must be run by Run")
 	}
 }
 
-// What is not a small bare file goes the usual way, with the same bytes.
+// Anything other than a small *os.File is sent in the usual way, with the same bytes.
 func TestNotQuick(t *testing.T) {
 	slow := []*rate.Limiter{nil, NewRate(1 << 40)}
 	data := random(3000)
@@ -246,7 +246,7 @@ func TestNotQuick(t *testing.T) {
 			t.Errorf("%s: quick", name)
 		}
 		if res, over := tr.Quick(patience); over {
-			t.Errorf("%s: over at once: %+v", name, res)
+			t.Errorf("%s: ended at once: %+v", name, res)
 		}
 		want := data
 		switch name {
@@ -261,17 +261,17 @@ func TestNotQuick(t *testing.T) {
 			t.Errorf("%s: %+v", name, res)
 		}
 		if b := <-got; !bytes.Equal(b, want) {
-			t.Errorf("%s: %d bytes came, want %d, and the same", name, len(b), len(want))
+			t.Errorf("%s: received %d bytes, want %d equal ones", name, len(b), len(want))
 		}
 	}
 	if tr, _, _ := started(t, Job{Source: tempFile(t, data), Type: ftp.Image, Size: 1, Rates: []*rate.Limiter{nil, nil}}); !tr.sock.open {
-		t.Error("limiters that do not limit are in the way")
+		t.Error("not quick with limiters that do not limit")
 	} else {
 		tr.Quick(patience)
 	}
 }
 
-// A file that sendfile does not know how to read goes the usual way.
+// A file that sendfile cannot read is sent in the usual way.
 func TestQuickFromAPipe(t *testing.T) {
 	noLeaks(t)
 	r, w, err := os.Pipe()
@@ -308,7 +308,7 @@ func TestQuickErrors(t *testing.T) {
 	}
 }
 
-// The peer calls and resets before the file is sent.
+// The peer connects and resets the connection before the file is sent.
 func TestQuickReset(t *testing.T) {
 	m, _ := manage(t, &Config{Side: ftp.ServerPI})
 	o, addr := listening(t, m)
@@ -322,12 +322,12 @@ func TestQuickReset(t *testing.T) {
 		t.Errorf("%+v, over %v; want a *BrokenError", res, over)
 	}
 	if text := fmt.Sprint(res.Err); strings.Contains(text, "127.0.0.1") {
-		t.Errorf("%q tells addresses", text)
+		t.Errorf("%q contains addresses", text)
 	}
 }
 
-// The address of a descriptor has a zone, as that of a net.Conn. Otherwise the quick path would take a client
-// at a link-local address for a stranger.
+// The address of a descriptor has a zone, like that of a net.Conn. Otherwise the quick path would mistake a
+// client with a link-local address for a stranger.
 func TestSockaddrHasTheZone(t *testing.T) {
 	lo, err := net.InterfaceByIndex(1)
 	check(t, err)
@@ -345,8 +345,8 @@ func TestSockaddrHasTheZone(t *testing.T) {
 	}
 }
 
-// A small file goes to a client at a link-local address at once. Only machines that have
-// such an address run it.
+// A small file is sent at once to a client with a link-local address. The test needs a machine
+// that has such an address.
 func TestQuickToLinkLocal(t *testing.T) {
 	local := linkLocal(t)
 	noLeaks(t)
@@ -357,7 +357,7 @@ func TestQuickToLinkLocal(t *testing.T) {
 	c := call(t, local, addr)
 	tr := o.StartNow(Job{Source: tempFile(t, []byte("hello")), Type: ftp.Image, Size: 5}, patience, true)
 	if tr == nil || !tr.sock.open {
-		t.Fatalf("the quick path was not taken: %+v; strangers %v", tr, told[ftp.StrangerRefused](e))
+		t.Fatalf("the quick path was not taken: %+v; strangers %v", tr, emitted[ftp.StrangerRefused](e))
 	}
 	if res, over := tr.Quick(patience); !over || res.Err != nil {
 		t.Errorf("%+v, over %v", res, over)

@@ -13,8 +13,8 @@ import (
 	"miniftp/ftp"
 )
 
-// A small upload of a peer that is near comes at once, on a descriptor that is no connection of
-// package net; a large one and one that pauses continue in Run.
+// A small upload from a near peer is received at once, over a descriptor that package net does not
+// know. A large upload, and one that pauses, continue in Run.
 func TestQuickUpload(t *testing.T) {
 	for name, c := range map[string]struct {
 		size  int
@@ -42,7 +42,7 @@ func TestQuickUpload(t *testing.T) {
 			if c.pause {
 				go send()
 			} else if c.size <= 4096 {
-				send() // all is there
+				send() // everything was sent before
 			} else {
 				go send()
 			}
@@ -61,14 +61,14 @@ func TestQuickUpload(t *testing.T) {
 				t.Errorf("%+v, %d bytes in the file, Ready called %d times", res, len(got), ready)
 			}
 			hungUp(t, peer)
-			if n := len(told[ftp.DataOpened](e)); n != 1 {
-				t.Errorf("told %d times of the data connection", n)
+			if n := len(emitted[ftp.DataOpened](e)); n != 1 {
+				t.Errorf("DataOpened was emitted %d times", n)
 			}
 		})
 	}
 }
 
-// What ends an upload early ends a quick one.
+// A quick upload ends early for the same reasons as any other.
 func TestQuickUploadErrors(t *testing.T) {
 	refusal := errors.New("not ready")
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -101,7 +101,7 @@ func TestQuickUploadErrors(t *testing.T) {
 	}
 }
 
-// An upload is quick only for a peer that is near, as most of its time is a wait for the peer.
+// An upload is quick only for a near peer, because most of its time is a wait for the peer.
 func TestQuickUploadIsForTheNear(t *testing.T) {
 	m, _ := manage(t, &Config{Side: ftp.ServerPI})
 	o, addr := listening(t, m)
@@ -114,7 +114,7 @@ func TestQuickUploadIsForTheNear(t *testing.T) {
 	check(t, tr.Run(context.Background()).Err)
 }
 
-// dialing takes an Opener that calls addr.
+// dialing returns an Opener that dials addr.
 func dialing(t *testing.T, addr netip.AddrPort) (*Opener, *events) {
 	t.Helper()
 	m, e := manage(t, &Config{Side: ftp.ServerPI})
@@ -124,7 +124,7 @@ func dialing(t *testing.T, addr netip.AddrPort) (*Opener, *events) {
 	return o, e
 }
 
-// A peer that is near and listens is called by the goroutine that takes its command.
+// A near peer that listens is dialed by the goroutine that runs its command.
 func TestQuickActive(t *testing.T) {
 	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(home, 0)))
 	check(t, err)
@@ -132,7 +132,7 @@ func TestQuickActive(t *testing.T) {
 	addr := AddrPort(l.Addr())
 	o, e := dialing(t, addr)
 	if o.StartNow(Job{Source: tempFile(t, []byte("hello")), Type: ftp.Image, Size: 5}, patience, false) != nil {
-		t.Fatal("called a peer that is not near, and waits for it")
+		t.Fatal("StartNow dialed a peer that is not near")
 	}
 	tr := o.StartNow(Job{Source: tempFile(t, []byte("hello")), Type: ftp.Image, Size: 5}, patience, true)
 	if tr == nil || !tr.sock.open {
@@ -145,13 +145,13 @@ func TestQuickActive(t *testing.T) {
 	check(t, err)
 	defer c.Close()
 	wantBytes(t, c, []byte("hello"))
-	opened := told[ftp.DataOpened](e)
+	opened := emitted[ftp.DataOpened](e)
 	if len(opened) != 1 || opened[0].Mode != ftp.Active || opened[0].Remote != addr || opened[0].Local != AddrPort(c.RemoteAddr()) {
-		t.Errorf("told of %+v", opened)
+		t.Errorf("emitted %+v", opened)
 	}
 }
 
-// Where nobody listens the call is refused, as it is without StartNow.
+// If the peer does not listen, the dial is refused, as without StartNow.
 func TestQuickActiveRefused(t *testing.T) {
 	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(home, 0)))
 	check(t, err)
@@ -160,18 +160,18 @@ func TestQuickActiveRefused(t *testing.T) {
 	o, e := dialing(t, addr)
 	job := Job{Source: tempFile(t, []byte("x")), Type: ftp.Image, Size: 1}
 	if tr := o.StartNow(job, patience, true); tr != nil {
-		t.Fatalf("started %+v with nobody", tr)
+		t.Fatalf("started %+v without a connection", tr)
 	}
 	var open *OpenError
 	if res := Run(context.Background(), o, job); !errors.As(res.Err, &open) || !errors.Is(res.Err, syscall.ECONNREFUSED) {
 		t.Errorf("%+v", res)
 	}
-	if n := len(told[ftp.DataFailed](e)); n != 1 {
-		t.Errorf("told %d failures", n)
+	if n := len(emitted[ftp.DataFailed](e)); n != 1 {
+		t.Errorf("DataFailed was emitted %d times", n)
 	}
 }
 
-// fullListener answers no calls until it is emptied.
+// fullListener returns a listener that ignores connections until it is emptied.
 func fullListener(t *testing.T) (fd int, addr netip.AddrPort) {
 	t.Helper()
 	noLeaks(t)
@@ -185,7 +185,7 @@ func fullListener(t *testing.T) (fd int, addr netip.AddrPort) {
 	return fd, addr
 }
 
-// A call that is not answered at once is not made a second time: Run waits for its answer.
+// A dial that is not answered at once is not repeated. Run waits for its answer.
 func TestQuickActivePending(t *testing.T) {
 	fd, addr := fullListener(t)
 	o, _ := dialing(t, addr)
@@ -195,7 +195,7 @@ func TestQuickActivePending(t *testing.T) {
 		t.Fatalf("%+v, calling %v", tr, o.calling)
 	}
 	from := sockname(int(o.calling.Fd()))
-	check(t, syscall.SetNonblock(int(o.calling.Fd()), true)) // which Fd has undone
+	check(t, syscall.SetNonblock(int(o.calling.Fd()), true)) // because Fd makes it blocking
 	drop, _, err := syscall.Accept(fd)
 	check(t, err)
 	check(t, syscall.Close(drop))
@@ -206,7 +206,7 @@ func TestQuickActivePending(t *testing.T) {
 	conn := os.NewFile(uintptr(nfd), "peer")
 	defer conn.Close()
 	if got := sockaddr(sa); got != from {
-		t.Errorf("the call came from %v, the first one from %v", got, from)
+		t.Errorf("the connection is from %v, but the first dial was from %v", got, from)
 	}
 	wantBytes(t, conn, []byte("hello"))
 	if res := <-done; res.Err != nil || res.Bytes != 5 {
@@ -214,7 +214,7 @@ func TestQuickActivePending(t *testing.T) {
 	}
 }
 
-// A call that waits for its answer ends with the context, and with the Opener.
+// A dial that waits for its answer ends with the context, and with Close of the Opener.
 func TestQuickActivePendingEnds(t *testing.T) {
 	_, addr := fullListener(t)
 	job := Job{Source: tempFile(t, []byte("x")), Type: ftp.Image, Size: 1}

@@ -16,9 +16,9 @@ import (
 	"miniftp/ftp"
 )
 
-// These tests run on a clock of their own: no time passes but that which all wait for.
+// These tests run with the clock of synctest, on which time passes only while all goroutines wait.
 
-// clocked is RunOn on one end of a net.Pipe; peer is the other.
+// clocked calls RunOn on one end of a net.Pipe. peer is the other end.
 func clocked(ctx context.Context, job Job) (peer net.Conn, done <-chan Result) {
 	ours, peer := net.Pipe()
 	return peer, run(ctx, ours, job)
@@ -53,8 +53,8 @@ func TestStall(t *testing.T) {
 	}
 }
 
-// A peer that is slow but not still is waited for; from the last byte on the
-// clock runs anew.
+// A slow peer is not mistaken for one that has stalled. The time starts again with each
+// byte.
 func TestSlowIsNotStill(t *testing.T) {
 	const stall = 10 * time.Second
 	text := strings.Repeat("x", 20)
@@ -127,7 +127,7 @@ func TestCancelTransfer(t *testing.T) {
 	}
 }
 
-// A cancel that comes between two writes is not undone by the next one's deadline.
+// A cancel between two writes is not undone by the deadline of the second.
 func TestCancelBetweenWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -144,12 +144,12 @@ func TestCancelBetweenWrites(t *testing.T) {
 	})
 }
 
-// readerFunc is a function as an io.Reader.
+// readerFunc lets a function serve as an io.Reader.
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// The limit holds in both directions: after the first burst so many bytes a second.
+// A rate limits both directions: after the first burst, to its number of bytes per second.
 func TestRate(t *testing.T) {
 	const perSecond, seconds = 64 << 10, 10
 	data := random(perSecond * seconds)
@@ -183,7 +183,7 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// A limit that Jobs share is used up by the bytes that they move, not by those
+// A rate that several Jobs share is charged for the bytes that they move, not for those
 // that they wait for.
 func TestTrickleLeavesTheRateToOthers(t *testing.T) {
 	const perSecond = 64 << 10
@@ -218,8 +218,8 @@ func TestTrickleLeavesTheRateToOthers(t *testing.T) {
 	})
 }
 
-// A context that is over before the rate allows the next byte ends the transfer
-// as any context does.
+// A context whose deadline is before the rate allows the next byte ends the transfer
+// like any other context.
 func TestRateBeyondTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

@@ -24,9 +24,9 @@ import (
 	"miniftp/ftp"
 )
 
-// These tests run under TLS, on a clock of their own.
+// These tests use TLS, with the clock of synctest.
 
-// newConfig is for a TLS server whom nobody vouches for.
+// newConfig returns a configuration for a TLS server with a self-signed certificate.
 func newConfig(t testing.TB) *tls.Config {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -37,10 +37,11 @@ func newConfig(t testing.TB) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 }
 
-// handshakes is how long a handshake may take here.
+// handshakes is the limit for the duration of a handshake in these tests.
 const handshakes = 7 * time.Second
 
-// line is a connection that can be slow: then only so many bytes go over it now and then.
+// line is a connection that can be slow. If every is not 0, each read or write waits that long and
+// moves at most atOnce bytes.
 type line struct {
 	net.Conn
 	every  atomic.Int64
@@ -69,19 +70,19 @@ func (l *line) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
-// private is RunOn under TLS, on one end of a net.Pipe. The peer, at the other end,
-// has not shaken hands yet.
+// private calls RunOn with TLS on one end of a net.Pipe. peer is the other end, before its
+// handshake.
 func private(ctx context.Context, t testing.TB, side ftp.Side, version uint16, job Job) (peer *tls.Conn, l *line, done <-chan Result) {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	l = &line{Conn: theirs, atOnce: 1}
 	server := newConfig(t)
 	server.MinVersion, server.MaxVersion = version, version
-	client := &tls.Config{InsecureSkipVerify: true} // it is not about trust
+	client := &tls.Config{InsecureSkipVerify: true} // certificates do not matter here
 	s := ServerSecurity(server, ReusePrefer)
 	peer = tls.Client(l, client)
 	if side == ftp.UserPI {
-		server.SessionTicketsDisabled = true // a pipe has no room for what comes in between
+		server.SessionTicketsDisabled = true // a pipe has no buffer for them
 		s = ClientSecurity(client, "localhost")
 		peer = tls.Server(l, server)
 	}
@@ -91,7 +92,7 @@ func private(ctx context.Context, t testing.TB, side ftp.Side, version uint16, j
 	return peer, l, ended
 }
 
-// eachPrivate calls f for either side and either version, on a clock of its own.
+// eachPrivate calls f for both sides and both versions of TLS, with the clock of synctest.
 func eachPrivate(t *testing.T, f func(t *testing.T, side ftp.Side, version uint16)) {
 	for _, side := range []ftp.Side{ftp.ServerPI, ftp.UserPI} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
@@ -102,7 +103,7 @@ func eachPrivate(t *testing.T, f func(t *testing.T, side ftp.Side, version uint1
 	}
 }
 
-// A peer that stands still behind the handshake is cut after exactly that time.
+// If the peer stalls after the handshake, the connection is cut after exactly Job.Stall.
 func TestTLSStall(t *testing.T) {
 	const stall = 10 * time.Second
 	for name, job := range map[string]Job{
@@ -126,8 +127,8 @@ func TestTLSStall(t *testing.T) {
 	}
 }
 
-// Nor is it otherwise in the middle of a large file, where records are gathered: what
-// the peer did not take must not count as sent.
+// If the peer stalls in the middle of a large file, where records are collected, the bytes that it has
+// not received must not count as sent.
 func TestTLSStallLate(t *testing.T) {
 	const stall = 10 * time.Second
 	for _, taken := range []int{1, 100 << 10, 1 << 20, 1<<20 + 77} {
@@ -136,25 +137,25 @@ func TestTLSStallLate(t *testing.T) {
 			peer, _, done := private(t.Context(), t, side, version, Job{Source: bytes.NewReader(data), Type: ftp.Image, Stall: stall})
 			got := make([]byte, taken)
 			if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, data[:taken]) {
-				t.Errorf("%v, or others came than were sent", err)
+				t.Errorf("%v, or the received bytes differ", err)
 			}
 			start := time.Now()
-			res := <-done // a write that got on before its deadline has another one
+			res := <-done // a write that moved bytes before its deadline gets another deadline
 			if took := time.Since(start); !errors.Is(res.Err, ErrStalled) || took < stall || took > 2*stall || res.Bytes > int64(taken+bufferLen) {
-				t.Errorf("%d bytes taken: %+v after %v", taken, res, took)
+				t.Errorf("the peer read %d bytes: %+v after %v", taken, res, took)
 			}
 			_ = peer.NetConn().Close()
 		})
 	}
 }
 
-// zeros never end.
+// zeros is an endless reader of zero bytes.
 type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 
-// A peer on a slow line is waited for: each byte of a record counts, though only a
-// whole record is of use.
+// A peer on a slow line is not mistaken for one that has stalled: each byte of a record
+// counts, although only whole records can be decrypted.
 func TestTLSSlowIsNotStill(t *testing.T) {
 	const stall = 10 * time.Second
 	text := strings.Repeat("x", 40)
@@ -167,7 +168,7 @@ func TestTLSSlowIsNotStill(t *testing.T) {
 			l.every.Store(int64(stall - time.Millisecond))
 			b, err := io.ReadAll(peer)
 			if err != nil || !bytes.Equal(b, data) {
-				t.Errorf("%d of %d bytes came, %v", len(b), size, err)
+				t.Errorf("received %d of %d bytes, %v", len(b), size, err)
 			}
 			_ = peer.Close()
 			if res := <-done; res.Err != nil || res.Bytes != int64(size) {
@@ -180,12 +181,12 @@ func TestTLSSlowIsNotStill(t *testing.T) {
 		peer, l, done := private(t.Context(), t, side, version, Job{Sink: &got, Type: ftp.Image, Stall: stall})
 		check(t, peer.Handshake())
 		l.every.Store(int64(stall - time.Millisecond))
-		go func() { _, _ = io.Copy(io.Discard, l.Conn) }() // what the other end says in the end
+		go func() { _, _ = io.Copy(io.Discard, l.Conn) }() // the other end's close_notify
 		_, err := io.WriteString(peer, text)
 		check(t, err)
 		_, err = io.WriteString(peer, text)
 		check(t, err)
-		l.every.Store(0) // package tls gives the end of it five seconds
+		l.every.Store(0) // package tls allows five seconds for close_notify
 		check(t, peer.CloseWrite())
 		if res := <-done; res.Err != nil || res.CutShort || got.String() != text+text {
 			t.Errorf("receiving %q: %+v", got.String(), res)
@@ -194,8 +195,8 @@ func TestTLSSlowIsNotStill(t *testing.T) {
 	})
 }
 
-// Half a record, and then nothing: cut after that time, from the last byte on, and
-// no byte of the half counts.
+// If the peer stalls in the middle of a record, the connection is cut Job.Stall after its last byte.
+// The bytes of the incomplete record do not count as received.
 func TestTLSHalfARecord(t *testing.T) {
 	const stall = 10 * time.Second
 	eachPrivate(t, func(t *testing.T, side ftp.Side, version uint16) {
@@ -212,8 +213,8 @@ func TestTLSHalfARecord(t *testing.T) {
 	})
 }
 
-// A handshake that never comes, or never ends, ends with the time for a data
-// connection to come about, and says so.
+// A handshake that does not begin or end is limited by the time to open a data connection, and
+// the error names it.
 func TestTLSHandshakeThatNeverEnds(t *testing.T) {
 	for _, half := range []bool{false, true} {
 		eachPrivate(t, func(t *testing.T, side ftp.Side, version uint16) {
@@ -234,7 +235,7 @@ func TestTLSHandshakeThatNeverEnds(t *testing.T) {
 	}
 }
 
-// Cancel ends a transfer under TLS wherever it is, at once and with its cause.
+// Cancel ends a transfer with TLS at any point, at once and with its cause.
 func TestTLSCancel(t *testing.T) {
 	for name, job := range map[string]Job{
 		"in the handshake":     {Type: ftp.Image, Sink: io.Discard},
@@ -264,7 +265,7 @@ func TestTLSCancel(t *testing.T) {
 	}
 }
 
-// The limit holds under TLS: after the first burst so many bytes of the file a second.
+// A rate also limits transfers with TLS: after the first burst, to its number of bytes of the file per second.
 func TestTLSRate(t *testing.T) {
 	const perSecond, seconds = 64 << 10, 10
 	data := random(perSecond * seconds)
@@ -296,7 +297,7 @@ func TestTLSRate(t *testing.T) {
 		judge(t, "receive", start, <-done)
 		_ = l.Close()
 		if !bytes.Equal(sink.Bytes(), data) {
-			t.Error("others came than were sent")
+			t.Error("the received bytes differ from those sent")
 		}
 	})
 }

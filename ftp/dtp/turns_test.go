@@ -10,7 +10,7 @@ import (
 	"miniftp/ftp"
 )
 
-// So many have a turn at once, and everybody gets one.
+// At most the given number of goroutines have a turn at once, and each of them gets one.
 func TestTurns(t *testing.T) {
 	const most, all = 3, 50
 	turns := newTurns(most)
@@ -33,11 +33,11 @@ func TestTurns(t *testing.T) {
 		t.Errorf("%d had a turn at once, want %d at most", h, most)
 	}
 	if n := turns.taken.Load(); n != 0 || len(turns.next) != 0 {
-		t.Errorf("%d turns are still taken, %d are free for nobody", n, len(turns.next))
+		t.Errorf("%d turns are still taken, and %d are handed to no goroutine", n, len(turns.next))
 	}
 }
 
-// A peer that takes nothing has no turn while it is waited for.
+// A transfer has no turn while it waits for a peer that reads nothing.
 func TestTurnsAreNotHeldByStalledPeers(t *testing.T) {
 	data := random(8 << 20)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -56,7 +56,7 @@ func TestTurnsAreNotHeldByStalledPeers(t *testing.T) {
 	}
 }
 
-// A file whose length the system does not tell is sent whole, by sendfile or not.
+// A file whose size the system reports as 0 is sent completely, with or without sendfile.
 func TestSendsProcFiles(t *testing.T) {
 	f, err := os.Open("/proc/self/status")
 	if err != nil {
@@ -69,7 +69,7 @@ func TestSendsProcFiles(t *testing.T) {
 	_, err = theirs.Read(buf)
 	check(t, err)
 	if string(buf) != "Name:" {
-		t.Errorf("%q came", buf)
+		t.Errorf("received %q", buf)
 	}
 	check(t, (<-done).Err)
 }

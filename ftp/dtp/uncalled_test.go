@@ -9,7 +9,7 @@ import (
 	"miniftp/ftp"
 )
 
-// use makes a data connection, so that the port stands open for the next one.
+// use opens a data connection, so that the port stays open for the next one.
 func use(t *testing.T, m *Manager) netip.AddrPort {
 	t.Helper()
 	o, addr := listening(t, m)
@@ -18,21 +18,21 @@ func use(t *testing.T, m *Manager) netip.AddrPort {
 	return addr
 }
 
-// refused wants nobody to listen at an address.
+// refused checks that connections to addr are refused.
 func refused(t *testing.T, addr netip.AddrPort) {
 	t.Helper()
 	if c, err := net.Dial("tcp", addr.String()); err == nil {
 		_ = c.Close()
-		t.Errorf("somebody listens at %v", addr)
+		t.Errorf("connected to %v", addr)
 	}
 }
 
-// A port that was told and that nobody called is closed. A call that is still on its way
-// would else be taken for the one of the next lease.
+// A port that was announced and not used is closed. A connection that is still on its way could
+// otherwise be mistaken for that of the next lease.
 func TestUncalledPortCloses(t *testing.T) {
 	drains(t)
 	for name, end := range map[string]func(m *Manager){
-		"the offer is taken back":   func(m *Manager) { m.Close() },
+		"the offer is withdrawn":    func(m *Manager) { m.Close() },
 		"another offer replaces it": func(m *Manager) { check(t, m.Dial(netip.AddrPortFrom(home, 40000))) },
 		"the Opener is closed": func(m *Manager) {
 			o, err := m.Take()
@@ -45,7 +45,7 @@ func TestUncalledPortCloses(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()
 			if _, err := o.Open(ctx); err == nil {
-				t.Error("somebody came")
+				t.Error("Open returned a connection")
 			}
 		},
 	} {
@@ -58,7 +58,7 @@ func TestUncalledPortCloses(t *testing.T) {
 			if again := use(t, m); again != addr {
 				t.Errorf("leased %v, want %v", again, addr)
 			}
-			call(t, home, addr) // one that was used stands open
+			call(t, home, addr) // a port that was used stays open
 		})
 	}
 }

@@ -7,9 +7,8 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// ClosedPort returns an address of this host at which nobody listens, for tests of what
-// happens then. No other test that asks for one, in this process or in another one, gets
-// the same address before t ends.
+// ClosedPort returns an address of this host on which no program listens, for tests of failed
+// connections. Until t ends, no other call returns the same address, in this process or another.
 func ClosedPort(t testing.TB) netip.AddrPort {
 	t.Helper()
 	return testutil.ClosedPort(t)

@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// rawConn is a TCP connection, or one with a network of its own (network.go).
+// rawConn is a TCP connection, either plain or with a simulated network (network.go).
 type rawConn interface {
 	net.Conn
 	CloseWrite() error
 	SetLinger(sec int) error
-	flush() // waits until the other end has what was written, which a reset would destroy
+	flush() // waits until the other end has received what was written; a reset would discard it
 	tcp() *net.TCPConn
 }
 
-// plainConn is the rawConn that adds nothing.
+// plainConn is a rawConn without a simulated network.
 type plainConn struct{ *net.TCPConn }
 
 func (c plainConn) tcp() *net.TCPConn { return c.TCPConn }
@@ -30,30 +30,32 @@ func (c plainConn) flush() {
 	}
 }
 
-// dataPort takes one data connection and leads it on.
+// dataPort is a port of the relay for one data connection. The relay accepts one side's
+// connection there, dials the address of the other side, and copies between the two.
 type dataPort struct {
 	net.Listener
-	to     string // where it leads
-	active bool   // the server dials this port; else the client does
+	to     string // the address to dial
+	active bool   // whether the server dials this port; else the client does
 
-	transfer atomic.Pointer[transfer] // nil until its command
+	transfer atomic.Pointer[transfer] // nil until the relay has seen the command of the transfer
 
-	led  chan struct{} // closed when it leads from end to end, or can't
-	sent chan struct{} // closed when the server's bytes have gone over, or can't
+	led  chan struct{} // closed when both sides are connected, or could not be
+	sent chan struct{} // closed when all bytes of the server were copied, or could not be
 
 	mu     sync.Mutex
-	ended  bool     // a Product has said that the transfer is over
-	server net.Conn // once it leads
-	ends   []end    // the client's and the server's, once they are ready
+	ended  bool     // a Product has replied that the transfer has ended
+	server net.Conn // the connection to the server; nil until led is closed
+	ends   []end    // the client's and the server's; nil until TLS is ready
 }
 
-// transfer says what is done to the bytes of one transfer.
+// transfer holds the changes to the data of one transfer.
 type transfer struct {
 	fault Fault
-	lines *listing // nil: they stay as they are
+	lines *listing // rewrites the lines of a listing; nil to copy them
 }
 
-// listenFor takes one data connection and leads it on to the address.
+// listenFor opens a port for one data connection, which the relay then forwards to the given
+// address. active is true if the server will connect to the port.
 func (x *session) listenFor(to string, active bool) (netip.AddrPort, bool) {
 	x.closePort()
 	host, _, _ := net.SplitHostPort(x.s.Addr)
@@ -99,8 +101,9 @@ func (x *session) currentPort() *dataPort {
 	return x.port
 }
 
-// awaitSent waits until what the server sent has gone over: it may have sent a file and
-// said so before the relay has taken its call.
+// awaitSent waits until the relay has both sides of the data connection and, for a Product, has
+// copied the server's data. The server may have sent a small file and its final reply before the
+// relay has accepted the data connection.
 func (x *session) awaitSent() {
 	p := x.currentPort()
 	if p == nil {
@@ -112,8 +115,8 @@ func (x *session) awaitSent() {
 	}
 }
 
-// lead takes the data connection, dials the other end, and copies both ways until both
-// have ended.
+// lead accepts the data connection, dials the other side, and copies in both directions until
+// both have ended.
 func (x *session) lead(p *dataPort) {
 	led, sent := sync.OnceFunc(func() { close(p.led) }), sync.OnceFunc(func() { close(p.sent) })
 	defer sent()
@@ -161,7 +164,8 @@ func (p *dataPort) isEnded() bool {
 	return p.ended
 }
 
-// begin reports false, and ends the connection, if the transfer is over already.
+// begin sets the two ends. It returns false, and closes the connection, if the transfer has
+// already ended.
 func (p *dataPort) begin(client, server end) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -173,8 +177,9 @@ func (p *dataPort) begin(client, server end) bool {
 	return !p.ended
 }
 
-// endData ends the data connection in good order for the client. The server has refused
-// the transfer, which the Product takes for one without bytes.
+// endData closes the client's data connection in the normal way. It is called when the server
+// has refused a transfer that succeeds without data in the Product: the server itself will not
+// use the connection.
 func (x *session) endData() {
 	p := x.currentPort()
 	if p == nil {
@@ -188,9 +193,9 @@ func (x *session) endData() {
 	case ends != nil:
 		ends[0].finish(true)
 		ends[1].reset()
-	case server != nil: // it does not shake hands
+	case server != nil: // the server will not do the TLS handshake: let it fail
 		_ = server.SetDeadline(time.Now())
-	case p.active: // the server does not dial: the relay does, as if it had
+	case p.active: // the server will not dial: the relay dials in its place
 		if c, err := dialTCP(p.Addr().String()); err == nil {
 			x.s.work.Go(func() {
 				defer c.Close()
@@ -203,8 +208,8 @@ func (x *session) endData() {
 	}
 }
 
-// copy moves bytes from src to dst and makes the transfer's fault. down is the way to the
-// client, on which listings are put into a Product's words.
+// copy copies from src to dst and applies the fault of the transfer. down is true for the
+// direction to the client, in which listings are rewritten in the Product's format.
 func (x *session) copy(p *dataPort, dst, src end, down bool) {
 	buf := make([]byte, 32<<10)
 	moved := int64(0)
@@ -229,7 +234,7 @@ func (x *session) copy(p *dataPort, dst, src end, down bool) {
 		}
 		if f.data != noDataFault && (n > 0 || ended) && moved+int64(len(part)) >= f.after {
 			_, _ = dst.Write(part[:max(0, f.after-moved)])
-			x.spoil(f.data, dst, src)
+			x.applyFault(f.data, dst, src)
 			return
 		}
 		if len(part) > 0 {
@@ -250,7 +255,7 @@ func (x *session) copy(p *dataPort, dst, src end, down bool) {
 	}
 }
 
-// trickle writes b at so many bytes per second; 0 is no limit.
+// trickle writes b at a rate in bytes per second; 0 means no limit.
 func (x *session) trickle(dst io.Writer, b []byte, rate int64) (n int, err error) {
 	if rate <= 0 {
 		return dst.Write(b)
@@ -265,8 +270,8 @@ func (x *session) trickle(dst io.Writer, b []byte, rate int64) (n int, err error
 	return n, err
 }
 
-// spoil makes the fault, after the bytes that it lets through.
-func (x *session) spoil(f dataFault, dst, src end) {
+// applyFault applies a fault after the bytes that it lets through were written.
+func (x *session) applyFault(f dataFault, dst, src end) {
 	switch f {
 	case cutData:
 		dst.raw.flush()
@@ -276,16 +281,16 @@ func (x *session) spoil(f dataFault, dst, src end) {
 	case shortData:
 		dst.finish(true)
 		_, _ = io.Copy(io.Discard, src)
-	case stillData:
-		_, _ = io.Copy(io.Discard, stillReader{src.raw.tcp()}) // until somebody hangs up
+	case stallData:
+		_, _ = io.Copy(io.Discard, stallReader{src.raw.tcp()}) // until one side closes the connection
 	}
 }
 
-// stillReader waits for the end of a connection without taking a byte off it, so
-// that its sender stalls too.
-type stillReader struct{ c *net.TCPConn }
+// stallReader waits for the end of a connection without reading from it, so that
+// its sender stalls too.
+type stallReader struct{ c *net.TCPConn }
 
-func (s stillReader) Read([]byte) (int, error) {
+func (s stallReader) Read([]byte) (int, error) {
 	raw, err := s.c.SyscallConn()
 	if err != nil {
 		return 0, err
@@ -297,5 +302,5 @@ func (s stillReader) Read([]byte) (int, error) {
 	return 0, err
 }
 
-// pour copies between connections that the relay does not understand.
-func pour(dst, src net.Conn) { _, _ = io.Copy(dst, src) }
+// copyOpaque copies between connections whose content the relay cannot read, because of TLS.
+func copyOpaque(dst, src net.Conn) { _, _ = io.Copy(dst, src) }

@@ -13,8 +13,8 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// playClient lets the client do what the script says. What it fetches must be
-// what the script's files hold.
+// playClient runs the client against the server's side of a script. The contents that the client
+// retrieves must be those of the script's files.
 func playClient(t *testing.T, s *ftptest.Script) {
 	err := ftptest.PlayClient(s, func(addr string, words []string) error {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -80,5 +80,5 @@ func do(ctx context.Context, c *client.Client, s *ftptest.Script, words []string
 	case "rmdir":
 		return c.RemoveDir(ctx, arg(1))
 	}
-	return fmt.Errorf("nobody knows how to %q", words[0])
+	return fmt.Errorf("unknown word %q in the do: line", words[0])
 }

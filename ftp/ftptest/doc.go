@@ -1,35 +1,41 @@
-// Package ftptest gives tests an FTP server in one line, as net/http/httptest
-// gives them an HTTP server:
+// Package ftptest starts an FTP server for a test in one line, as
+// net/http/httptest does for HTTP:
 //
 //	srv := ftptest.NewServer(t, afero.NewMemMapFs())
 //	srv.Fail("RETR", ftptest.CutAfter(1<<20).Times(1))
 //	err := myapp.Fetch(srv.URL + "/big.bin")
 //
-// The server is the real one of package server, on loopback, over any afero
-// filesystem. Between it and the client is a relay that knows the protocol:
-// it makes the faults, so the server under test has no code for tests in it.
+// The server is that of package server. It listens on loopback and serves any
+// afero filesystem. Clients connect to a relay in front of it, which understands
+// the protocol. The relay makes all faults, so the server contains no code for
+// tests.
 //
 // # Faults
 //
-// Fail, or the option WithFault, says which command goes wrong, how and how often. There
-// are faults of a reply (Reply, Refuse, Silence, HangUp, Delay, LoseReply, EarlyReply), of
-// a data connection (CutAfter, ShortAfter, StallAfter, Slow) and of how data connections
-// come about (Lie, Announce, SwallowCalls, NoCall). Times, Skip and Connection choose among
-// the commands. WithLatency and WithRate are for all that goes over the network.
+// Fail and the option WithFault choose a command, what goes wrong with it and how often.
+//
+//   - Faults of a reply: Reply, Refuse, Silence, HangUp, Delay, LoseReply, EarlyReply and
+//     IgnoreREST.
+//   - Faults of a data connection: CutAfter, ShortAfter, StallAfter and Slow.
+//   - Faults in opening a data connection: Lie, Announce, SwallowCalls and NoCall.
+//
+// The methods Times, Skip and Connection limit a fault to some of the commands. The options
+// WithLatency and WithRate apply to all connections.
 //
 // # Products
 //
-// Like makes the server answer, list and refuse as vsftpd, ProFTPD, Pure-FTPd, pyftpdlib or
-// IIS do:
+// Like makes the server reply, list and refuse like vsftpd, ProFTPD, Pure-FTPd, pyftpdlib or
+// IIS:
 //
 //	srv := ftptest.NewServer(t, fs, ftptest.Like(ftptest.VSFTPD()))
 //
-// The first four were measured; the directory testdata/products holds what each said, and a
-// test compares. What a Product does not imitate: the facts that OPTS MLST chose, EPSV with
-// a protocol, SITE other than CHMOD, and texts of HELP and STAT without a path.
+// The first four follow recordings of the real servers, which are in the directory
+// testdata/products; a test compares them. A Product does not imitate the choice of facts by
+// OPTS MLST, EPSV with a protocol, SITE commands other than CHMOD, and the texts of HELP and of
+// STAT without a path.
 //
 // # Recordings
 //
-// Play runs a recorded conversation against a server, and PlayClient the same
-// recording against a client.
+// A Script is a recorded conversation. Play runs it against a server, and PlayClient runs the
+// same script against a client.
 package ftptest

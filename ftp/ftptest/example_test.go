@@ -15,8 +15,8 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// A test of a download, in ten lines. In a test of your own, t is the test's and
-// the function under test is yours.
+// A test of a download in ten lines. In your own test, t is the *testing.T, and you call
+// the function under test.
 func Example() {
 	t := new(example)
 	defer t.end()
@@ -43,7 +43,7 @@ func Example() {
 	// cut short: 2 of 5 bytes, though the server says 226 Done.
 }
 
-// The first two uploads fail, each in another way; the third goes well.
+// The first two uploads fail in different ways. The third succeeds.
 func ExampleServer_Fail() {
 	t := new(example)
 	defer t.end()
@@ -68,7 +68,7 @@ func ExampleServer_Fail() {
 	// <nil>
 }
 
-// The same files at two Products: vsftpd hides names that begin with a dot.
+// Two Products list the same files. vsftpd hides names that begin with a dot.
 func ExampleLike() {
 	t := new(example)
 	defer t.end()
@@ -85,7 +85,7 @@ func ExampleLike() {
 	// pyftpdlib 1.5.7 ready. [.profile] <nil>
 }
 
-// example stands in for a *testing.T, which an Example does not have.
+// example replaces the *testing.T, which an Example does not have.
 type example struct {
 	testing.TB
 	cleanups []func()

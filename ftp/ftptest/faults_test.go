@@ -21,7 +21,7 @@ import (
 
 const fileSize = 300_000
 
-// files is a memory with one file that does not fit into one segment.
+// files returns a filesystem in memory with one file, which does not fit into one TCP segment.
 func files(t *testing.T) afero.Fs {
 	t.Helper()
 	fsys := afero.NewMemMapFs()
@@ -41,8 +41,8 @@ func dial(t *testing.T, srv *ftptest.Server, mode ftp.DataMode) *client.Client {
 	return c
 }
 
-// TestFaults makes every fault, in both modes, and looks what our client makes
-// of it: never a short file for a whole one, never a hang.
+// TestFaults makes every fault, in both data modes. The client must not hang, and must
+// not report a truncated file as complete.
 func TestFaults(t *testing.T) {
 	testutil.Long(t)
 	isReply := func(code ftp.Code) func(error) bool {
@@ -51,7 +51,7 @@ func TestFaults(t *testing.T) {
 			return errors.As(err, &e) && e.Code == code
 		}
 	}
-	cut := func(err error) bool { // the data's end or the server's 426 may be first
+	cut := func(err error) bool { // the client may see the end of the data or the 426 first
 		var e *client.TruncatedError
 		return errors.As(err, &e) || isReply(426)(err)
 	}
@@ -61,7 +61,7 @@ func TestFaults(t *testing.T) {
 		verb  string
 		fault ftptest.Fault
 		want  func(error) bool
-		bytes int64 // -1: whatever
+		bytes int64 // -1 means any number
 	}{
 		{"none", "NOOP", ftptest.Fault{}, ok, fileSize},
 		{"refused", "RETR", ftptest.Reply(550, "No."), isReply(550), 0},
@@ -105,7 +105,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestUploadFaults: what was cut is not there, and the server says so.
+// TestUploadFaults checks that an upload that was cut fails, and does not get its final name.
 func TestUploadFaults(t *testing.T) {
 	for _, mode := range []ftp.DataMode{ftp.Passive, ftp.Active} {
 		t.Run(mode.String(), func(t *testing.T) {
@@ -115,10 +115,10 @@ func TestUploadFaults(t *testing.T) {
 			c := dial(t, srv, mode)
 			_, err := c.Store(t.Context(), "/new", strings.NewReader(strings.Repeat("x", fileSize)))
 			if err == nil {
-				t.Fatal("a cut upload passed for whole")
+				t.Fatal("an upload that was cut succeeded")
 			}
 			if ok, _ := afero.Exists(fsys, "/new"); ok {
-				t.Error("a cut upload has its final name")
+				t.Error("an upload that was cut has its final name")
 			}
 			srv.WaitEvent(func(e ftp.Event) bool {
 				d, is := e.What.(ftp.TransferDone)
@@ -128,7 +128,7 @@ func TestUploadFaults(t *testing.T) {
 	}
 }
 
-// TestLie: a 227 that names another host is not followed there.
+// TestLie checks that the client does not dial another host that a 227 names.
 func TestLie(t *testing.T) {
 	trap, err := net.Listen("tcp", fmt.Sprintf("127.0.0.2:%d", testutil.FreePorts(t, 1)))
 	if err != nil {
@@ -140,15 +140,15 @@ func TestLie(t *testing.T) {
 	srv.Fail("PASV", ftptest.Lie(netip.MustParseAddrPort(trap.Addr().String())))
 	c := dial(t, srv, ftp.Passive)
 	if _, err := c.Retrieve(t.Context(), "/f", new(bytes.Buffer)); err == nil {
-		t.Error("nobody listens on that port of the server, and yet a file came")
+		t.Error("received a file, although the server does not listen on that port")
 	}
 	_ = trap.(*net.TCPListener).SetDeadline(time.Now().Add(50 * time.Millisecond))
 	if conn, err := trap.Accept(); err == nil {
-		t.Errorf("the client called %v", conn.LocalAddr())
+		t.Errorf("the client dialed %v", conn.LocalAddr())
 	}
 }
 
-// TestIgnoreREST: a resume does not believe a 350.
+// TestIgnoreREST checks that a resume notices that the server has ignored REST.
 func TestIgnoreREST(t *testing.T) {
 	srv := ftptest.NewServer(t, nil)
 	text := make([]byte, fileSize)
@@ -170,21 +170,21 @@ func TestIgnoreREST(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 	if part, _ := afero.ReadFile(local, ".f.part"); !bytes.Equal(part, text[:100_000]) {
-		t.Error("the part was changed")
+		t.Error("the partial file was changed")
 	}
 }
 
-// TestUsers: WithUser shuts the others out, and no event holds a password.
+// TestUsers checks that only users of WithUser may log in, and that no event contains a password.
 func TestUsers(t *testing.T) {
 	srv := ftptest.NewServer(t, files(t), ftptest.WithUser("alice", "pa55w0rd", server.ReadOnly))
 	if _, err := client.Dial(t.Context(), srv.Addr, nil); err == nil {
-		t.Error("anonymous came in")
+		t.Error("anonymous could log in")
 	}
 	c := srv.Client()
 	if _, err := c.Store(t.Context(), "/x", strings.NewReader("x")); err == nil {
-		t.Error("a read-only user wrote")
+		t.Error("a read-only user could write")
 	}
 	if seen := fmt.Sprintf("%+v %+v", srv.Events(), srv.Commands()); strings.Contains(seen, "pa55w0rd") || !strings.Contains(seen, "alice") {
-		t.Error("an event holds the password, or there are none")
+		t.Error("an event contains the password, or there are no events")
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"miniftp/ftp"
 )
 
-// questions are the commands of an interview, one a line, and tlsQuestions those of one with TLS.
+// questions holds the commands of an interview, one on each line. tlsQuestions holds those with TLS.
 const questions = `
 SIZE plain.txt
 SYST
@@ -198,11 +198,11 @@ PASS wrong
 NOOP
 QUIT`
 
-// interview asks a server the questions and writes down what it says. An answer is made
-// alike where it depends on the moment or on the host.
+// interview sends the commands to a server and returns the commands and replies. The function alike
+// replaces what depends on the time or the host.
 //
-// After a 234 all goes on under TLS, if trust is not nil, and after PROT P the data
-// connections, too.
+// If trust is not nil, the control connection uses TLS after a 234, and data connections do after
+// PROT P.
 func interview(t *testing.T, questions, addr, user, password string, trust *x509.CertPool, alike func(string) string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -233,7 +233,7 @@ type interviewer struct {
 	said  strings.Builder
 
 	tls     *tls.Config
-	private bool // PROT P
+	private bool // PROT P was accepted
 }
 
 func (i *interviewer) ask(shown, cmd string) {
@@ -267,7 +267,7 @@ func (i *interviewer) ask(shown, cmd string) {
 		_, _ = io.WriteString(data, "uploaded\n")
 		if secure, ok := data.(*tls.Conn); ok {
 			_ = secure.CloseWrite()
-			_ = secure.SetReadDeadline(time.Now().Add(10 * time.Second)) // a close with its tickets unread would be a reset
+			_ = secure.SetReadDeadline(time.Now().Add(10 * time.Second)) // to read session tickets: a close with unread data would be a reset
 			_, _ = io.Copy(io.Discard, secure)
 		}
 		_ = data.Close()
@@ -278,7 +278,7 @@ func (i *interviewer) ask(shown, cmd string) {
 			i.t.Fatalf("%s: %v, after\n%s", cmd, err, i.said.String())
 		}
 		_ = data.Close()                                        // proftpd waits for that
-		lines := strings.SplitAfter(i.alike(string(b)), "\r\n") // in the order of the disk
+		lines := strings.SplitAfter(i.alike(string(b)), "\r\n") // servers list in the order of the disk
 		slices.Sort(lines)
 		i.note("D", strings.Join(lines, ""))
 	}
@@ -306,7 +306,7 @@ func (i *interviewer) hear() string {
 	}
 }
 
-// open makes a data connection, of which nothing is written down.
+// open opens a data connection. Its commands and replies are not recorded.
 func (i *interviewer) open() net.Conn {
 	i.t.Helper()
 	_, _ = io.WriteString(i.conn, "EPSV\r\n")
@@ -325,7 +325,7 @@ func (i *interviewer) open() net.Conn {
 	return conn
 }
 
-// lay puts the files of an interview below root.
+// lay creates the files for an interview below root.
 func lay(t *testing.T, root string) {
 	t.Helper()
 	for name, text := range map[string]string{
@@ -354,7 +354,7 @@ func lay(t *testing.T, root string) {
 	}
 }
 
-// alike makes two answers alike where the moment and the host make them differ.
+// alike returns a function that replaces the parts of a reply that depend on the time or the host.
 func alike(root string) func(string) string {
 	change := func(pattern, to string) func(string) string {
 		re := regexp.MustCompile(pattern)

@@ -4,61 +4,62 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"miniftp/ftp"
 )
 
-// This file has what a network does to connections, not a server.
+// This file has the faults of a network: delay, limited rate, wrong addresses and lost connections.
 
-// network is how far away the clients are.
+// network holds the properties of the simulated network. The zero value simulates none.
 type network struct {
 	latency time.Duration // one way
 	rate    int64         // bytes per second of a connection, each way
 }
 
-// WithLatency delays all that goes over a connection, each way: a command and its reply take
-// twice as long. Opening a connection takes no time.
+// WithLatency delays everything on a connection by this time in each direction, so a command and
+// its reply take twice as long. Opening a connection is not delayed.
 func WithLatency(oneWay time.Duration) Option { return func(c *config) { c.net.latency = oneWay } }
 
-// WithRate limits each connection to so many bytes per second, each way.
+// WithRate limits each connection to the given number of bytes per second in each direction.
 func WithRate(bytesPerSecond int64) Option { return func(c *config) { c.net.rate = bytesPerSecond } }
 
-// wrap puts the network before a client's connection.
+// wrap returns a client's connection with the simulated network, if there is one.
 func (s *Server) wrap(c *net.TCPConn) rawConn {
 	if s.net == (network{}) {
 		return plainConn{c}
 	}
-	far := &farConn{plainConn: plainConn{c}, s: s, in: make(chan chunk, 64), out: make(chan chunk, 64), gone: make(chan struct{})}
+	far := &delayedConn{plainConn: plainConn{c}, s: s, in: make(chan chunk, 64), out: make(chan chunk, 64), gone: make(chan struct{})}
 	s.work.Go(far.pull)
 	s.work.Go(far.push)
 	return far
 }
 
-// farConn is a connection over a network.
-type farConn struct {
+// delayedConn is a connection over the simulated network. The goroutine pull reads chunks from the
+// TCP connection, and push writes them; each chunk is passed on when it is due.
+type delayedConn struct {
 	plainConn
 	s       *Server
 	in, out chan chunk
-	rest    []byte        // of the chunk that is being read
-	failed  error         // what ended reading
-	gone    chan struct{} // closed when nothing is sent any more
+	rest    []byte        // the unread part of the current chunk
+	failed  error         // the error that ended reading
+	gone    chan struct{} // closed when push has returned
 
-	mu   sync.Mutex // of what follows, and of writes
+	mu   sync.Mutex // guards next and shut, and keeps the order of writes
 	next time.Time  // when the line is free for the next bytes
-	shut bool
+	shut bool       // Close was called
 }
 
-// chunk holds bytes that arrive at a time; one without bytes is the end.
+// chunk holds bytes that arrive at the time due. One without bytes is the end of the stream.
 type chunk struct {
 	b     []byte
 	due   time.Time
 	err   error
-	close bool
+	close bool // of the last chunk: close the TCP connection
 }
 
-// due returns when n bytes arrive that are sent now, if the line is free from next on.
+// due returns the arrival time of bytes that are sent now, over a line that is free at next. It
+// advances next.
 func (n network) due(next *time.Time, bytes int) time.Time {
 	if now := time.Now(); next.Before(now) {
 		*next = now
@@ -69,7 +70,7 @@ func (n network) due(next *time.Time, bytes int) time.Time {
 	return next.Add(n.latency)
 }
 
-func (c *farConn) pull() {
+func (c *delayedConn) pull() {
 	var next time.Time
 	for {
 		b := make([]byte, 4<<10)
@@ -85,7 +86,7 @@ func (c *farConn) pull() {
 	}
 }
 
-func (c *farConn) Read(b []byte) (int, error) {
+func (c *delayedConn) Read(b []byte) (int, error) {
 	for len(c.rest) == 0 {
 		if c.failed != nil {
 			return 0, c.failed
@@ -103,7 +104,7 @@ func (c *farConn) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-func (c *farConn) Write(b []byte) (n int, err error) {
+func (c *delayedConn) Write(b []byte) (n int, err error) {
 	for len(b) > 0 {
 		part := b[:min(len(b), 4<<10)]
 		if !c.send(chunk{b: append([]byte(nil), part...)}) {
@@ -115,26 +116,26 @@ func (c *farConn) Write(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// SetWriteDeadline does nothing: package tls sets one in the past behind its last write,
-// which may be on the way yet.
-func (c *farConn) SetWriteDeadline(time.Time) error { return nil }
+// SetWriteDeadline does nothing. Package tls sets a deadline in the past after its last write,
+// and that write may still be delayed here.
+func (c *delayedConn) SetWriteDeadline(time.Time) error { return nil }
 
-// flush has nothing to wait for: Close does.
-func (c *farConn) flush() {}
+// flush does nothing, because Close waits until everything was written.
+func (c *delayedConn) flush() {}
 
-// CloseWrite ends what is written once it has arrived.
-func (c *farConn) CloseWrite() error {
+// CloseWrite closes the connection for writing once everything written has arrived.
+func (c *delayedConn) CloseWrite() error {
 	c.send(chunk{})
 	return nil
 }
 
-// Close closes the connection once what was written has arrived.
-func (c *farConn) Close() error {
+// Close closes the connection once everything written has arrived.
+func (c *delayedConn) Close() error {
 	c.send(chunk{close: true})
 	return nil
 }
 
-func (c *farConn) send(k chunk) bool {
+func (c *delayedConn) send(k chunk) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.shut {
@@ -150,7 +151,7 @@ func (c *farConn) send(k chunk) bool {
 	}
 }
 
-func (c *farConn) push() {
+func (c *delayedConn) push() {
 	defer close(c.gone)
 	defer func() { _ = c.plainConn.Close() }()
 	for {
@@ -175,26 +176,27 @@ func (c *farConn) push() {
 	}
 }
 
-// Announce puts another host into the 227 reply, and leaves the port: a server
-// behind NAT that announces the address it sees itself. It goes with the verb PASV.
+// Announce replaces the host in the 227 reply and keeps the port, like a server
+// behind NAT that announces its private address. Use it with the verb PASV.
 func Announce(host netip.Addr) Fault { return Fault{host: host} }
 
-// SwallowCalls gives a port at which calls are neither taken nor refused, as a
-// firewall does that drops them. It goes with the verb PASV or EPSV. Where the
-// system can't be made to do so (other than Linux) calls are refused.
+// SwallowCalls announces a port at which connections are neither accepted nor
+// refused, as behind a firewall that drops packets. Use it with the verb PASV or EPSV.
+// On systems other than Linux, connections are refused.
 func SwallowCalls() Fault { return Fault{swallow: true} }
 
-// NoCall says 200 to PORT or EPRT, and at the transfer no call comes: after a time
-// the server says 425, or, with 0, nothing ever.
+// NoCall replies 200 to PORT or EPRT, but the server never opens the data connection.
+// The transfer fails with 425 after the given time; with 0, no final reply is sent. Use
+// it with the verb PORT or EPRT.
 func NoCall(after time.Duration) Fault { return Fault{noCall: true, after425: after} }
 
-// uncalled answers what follows a PORT that leads nowhere. It reports whether the
-// command was one of these.
-func (x *session) uncalled(cmd ftp.Command, f Fault) bool {
+// answerNoCall replies to PORT with the fault NoCall, and to the transfer after it. It reports
+// whether the command was one of these.
+func (x *session) answerNoCall(cmd ftp.Command, f Fault) bool {
 	switch {
 	case f.noCall:
 		x.lost.Store(&f)
-		x.write(ftp.Replyf(200, "%s is fine.", cmd.Verb))
+		x.write(ftp.Replyf(200, "%s accepted.", cmd.Verb))
 		return true
 	case cmd.Verb == "PORT", cmd.Verb == "EPRT", cmd.Verb == "PASV", cmd.Verb == "EPSV":
 		x.lost.Store(nil)
@@ -203,20 +205,17 @@ func (x *session) uncalled(cmd ftp.Command, f Fault) bool {
 		if lost == nil {
 			return false
 		}
-		x.write(ftp.NewReply(150, "I call you."))
+		x.write(ftp.NewReply(150, "Opening data connection."))
 		if lost.after425 > 0 {
-			time.AfterFunc(lost.after425, func() { x.write(ftp.NewReply(425, "You can't be reached.")) })
+			time.AfterFunc(lost.after425, func() { x.write(ftp.NewReply(425, "Can't open data connection.")) })
 		}
 		return true
 	}
 	return false
 }
 
-// nowhere is a session's PORT that leads nowhere.
-type nowhere = atomic.Pointer[Fault]
-
-// deafPort listens without ever taking a call, and has taken as many as it may.
-func (x *session) deafPort() (netip.AddrPort, bool) {
+// silentPort listens on a port that never accepts a connection, with a full backlog.
+func (x *session) silentPort() (netip.AddrPort, bool) {
 	host, _, _ := net.SplitHostPort(x.s.Addr)
 	l, err := listenTCP(host)
 	if err != nil {

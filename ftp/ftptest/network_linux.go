@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unsent reports whether the other end has not acknowledged all that was written.
+// unsent reports whether the other end has not yet acknowledged everything written to c.
 func unsent(c *net.TCPConn) bool {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -18,8 +18,8 @@ func unsent(c *net.TCPConn) bool {
 	return err == nil && left > 0
 }
 
-// fillBacklog makes a listener drop all calls from now on: its backlog is none, and one
-// call stands in it that nobody takes.
+// fillBacklog makes a listener ignore all further connections. It reduces the backlog to 0, which
+// leaves room for a single connection, and opens that one itself.
 func fillBacklog(l net.Listener, keep func(net.Conn) bool) bool {
 	tcp, ok := l.(*net.TCPListener)
 	if !ok {

@@ -4,8 +4,8 @@ package ftptest
 
 import "net"
 
-// fillBacklog can't be had.
+// fillBacklog is implemented only for Linux.
 func fillBacklog(net.Listener, func(net.Conn) bool) bool { return false }
 
-// unsent can't be known here: beforeReset has to be enough.
+// unsent is implemented only for Linux. Elsewhere, CutAfter waits beforeReset and no longer.
 func unsent(*net.TCPConn) bool { return false }

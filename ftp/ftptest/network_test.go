@@ -17,7 +17,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// TestNetworkFaults makes what networks do, and looks what our client makes of it.
+// TestNetworkFaults makes faults of the network and checks how the client reports them.
 func TestNetworkFaults(t *testing.T) {
 	testutil.Long(t)
 	isReply := func(code ftp.Code) func(error) bool {
@@ -68,22 +68,22 @@ func TestNetworkFaults(t *testing.T) {
 				t.Errorf("the error is %v", err)
 			}
 			if addr := (<-seen).Addr(); (tt.name == "NAT") != (addr == netip.MustParseAddr("10.0.0.5")) {
-				t.Errorf("the address told is %v", addr)
+				t.Errorf("the announced address is %v", addr)
 			}
 		})
 	}
 }
 
-// wholeFile is asked for with its size, so that nothing else is asked before.
+// wholeFile has the size of the file, so that the client does not ask for it.
 var wholeFile = client.Transfer{Path: "/f", Size: fileSize}
 
-// A PORT behind one that led nowhere is as good as ever.
+// After a PORT with the fault NoCall, the next PORT works.
 func TestNoCallHeals(t *testing.T) {
 	srv := ftptest.NewServer(t, files(t))
 	srv.Fail("EPRT", ftptest.NoCall(time.Millisecond))
 	c := dial(t, srv, ftp.Active)
 	if _, err := c.Retrieve(t.Context(), "/f", new(bytes.Buffer)); err == nil {
-		t.Error("a file came without a call")
+		t.Error("received a file without a data connection")
 	}
 	srv.Heal()
 	var got bytes.Buffer
@@ -92,7 +92,7 @@ func TestNoCallHeals(t *testing.T) {
 	}
 }
 
-// Where calls can be swallowed, they are: they end by time-out and are not refused.
+// On systems that support SwallowCalls, a dial ends by timeout and is not refused.
 func TestSwallowed(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("calls are refused here")

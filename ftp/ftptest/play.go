@@ -17,9 +17,9 @@ import (
 	"miniftp/ftp"
 )
 
-// Play runs a Script's client side against the server at addr: it sends the
-// commands, makes the data connections and compares every reply. It stops at the
-// first difference.
+// Play runs the client's side of a Script against the server at addr: it sends the
+// commands, opens the data connections and compares every reply. It returns an error
+// at the first difference.
 func Play(s *Script, addr string) error {
 	conn, err := dialTCP(addr)
 	if err != nil {
@@ -31,8 +31,9 @@ func Play(s *Script, addr string) error {
 	return p.run("C")
 }
 
-// PlayClient runs a Script's server side on a loopback port, and do against it.
-// do is given the address and the words of the script's "do:" line.
+// PlayClient runs the server's side of a Script on a loopback port, and calls do, which
+// must run a client against it. The arguments of do are the address and the words of
+// the script's "do:" line.
 func PlayClient(s *Script, do func(addr string, words []string) error) error {
 	l, err := listenTCP("127.0.0.1")
 	if err != nil {
@@ -75,11 +76,12 @@ type player struct {
 	script *Script
 	conn   net.Conn
 	r      *bufio.Reader
-	data   net.Listener // when this side listens
-	dialed net.Conn     // when it dials: at once, as clients do
+	data   net.Listener // for the data connection, if this side listens
+	dialed net.Conn     // the data connection, if this side dials; it does so before the command
 }
 
-// run plays the steps; side is whose lines are sent: the other's are awaited.
+// run plays the steps. side is 'C' or 'S': lines of that kind are sent, and the others are
+// expected from the peer.
 func (p *player) run(side string) error {
 	steps := p.script.Steps
 	for i := 0; i < len(steps); i++ {
@@ -113,14 +115,14 @@ func (p *player) run(side string) error {
 	return nil
 }
 
-// awaitLong reads a reply of several lines. It must hold the script's inner lines
-// and may hold more: servers know more than a script asks for.
+// awaitLong reads a reply of several lines. It must contain the script's inner lines
+// and may contain others, because servers support more than a script tests.
 func (p *player) awaitLong(code string, inner []Step) error {
 	var got []string
 	for {
 		line, err := p.r.ReadString('\n')
 		if err != nil {
-			return fmt.Errorf("nothing came: %w", err)
+			return fmt.Errorf("no line received: %w", err)
 		}
 		line = strings.TrimRight(line, "\r\n")
 		if got = append(got, line); strings.HasPrefix(line, code+" ") {
@@ -138,7 +140,8 @@ func (p *player) awaitLong(code string, inner []Step) error {
 	return nil
 }
 
-// matches compares a line with one of the script: after a … anything may follow.
+// matches reports whether a line matches one of the script, in which "…" at the end stands for
+// any text.
 func matches(want, got string) bool {
 	if head, free := strings.CutSuffix(want, "…"); free {
 		return strings.HasPrefix(got, head)
@@ -146,7 +149,8 @@ func matches(want, got string) bool {
 	return want == got
 }
 
-// send writes a line, its {port} or {addr} filled in by a port to listen on.
+// send sends a line. If it contains {port} or {addr}, the player listens on a port and inserts its
+// address.
 func (p *player) send(text string) error {
 	if strings.Contains(text, "{") {
 		p.closeData()
@@ -169,7 +173,7 @@ func (p *player) send(text string) error {
 func (p *player) await(want string) error {
 	line, err := p.r.ReadString('\n')
 	if err != nil {
-		return fmt.Errorf("nothing came: %w", err)
+		return fmt.Errorf("no line received: %w", err)
 	}
 	got := strings.TrimRight(line, "\r\n")
 	switch {
@@ -211,7 +215,8 @@ func (p *player) call(addr netip.AddrPort) (err error) {
 	return err
 }
 
-// transfer moves the bytes of n steps. The command before them says who sends.
+// transfer sends or receives the data of n steps from the i-th on. The command before them
+// decides which side sends.
 func (p *player) transfer(i, n int, side string) error {
 	want, free, err := content(p.script.Steps[i : i+n])
 	if err != nil {
@@ -232,22 +237,23 @@ func (p *player) transfer(i, n int, side string) error {
 	case err != nil:
 		return err
 	case free && len(got) != len(want):
-		return fmt.Errorf("the data connection brought %d bytes", len(got))
+		return fmt.Errorf("received %d bytes of data", len(got))
 	case !free && !bytes.Equal(got, want):
-		return fmt.Errorf("the data connection brought %q", got)
+		return fmt.Errorf("received the data %q", got)
 	}
 	return nil
 }
 
-// mostContent bounds what a script's transfer moves.
+// mostContent is the limit for the size of a script's transfer.
 const mostContent = 64 << 20
 
-// content is what D steps or a B step move; free: any bytes will do.
+// content returns the data of D steps or of a B step. free is true for a B step, of which only
+// the size matters.
 func content(steps []Step) (b []byte, free bool, err error) {
 	if steps[0].Kind == 'B' {
 		n, err := strconv.ParseUint(steps[0].Text, 10, 32)
 		if err != nil || n > mostContent {
-			return nil, true, fmt.Errorf("%q is no number of bytes", steps[0].Text)
+			return nil, true, fmt.Errorf("%q is not a number of bytes", steps[0].Text)
 		}
 		return make([]byte, n), true, nil
 	}
@@ -261,7 +267,7 @@ func content(steps []Step) (b []byte, free bool, err error) {
 	return b, false, nil
 }
 
-// sender is whose bytes the transfer before step i moves.
+// sender returns the side that sends in the transfer before step i.
 func (p *player) sender(i int) ftp.Side {
 	for ; i >= 0; i-- {
 		if st := p.script.Steps[i]; st.Kind == 'C' {
@@ -284,7 +290,7 @@ func (p *player) open() (net.Conn, error) {
 	}
 	l, ok := p.data.(*net.TCPListener)
 	if !ok {
-		return nil, errors.New("no data connection was agreed on")
+		return nil, errors.New("no PORT, PASV, EPRT or EPSV precedes the transfer")
 	}
 	_ = l.SetDeadline(time.Now().Add(stepTimeout))
 	defer p.closeData()

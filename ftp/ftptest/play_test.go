@@ -10,7 +10,7 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// TestWire plays every script against our server and then against our client.
+// TestWire plays every script against package server and then against package client.
 func TestWire(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/wire/*.txtar")
 	if err != nil || len(files) == 0 {

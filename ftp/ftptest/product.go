@@ -14,69 +14,73 @@ import (
 	"miniftp/ftp"
 )
 
-// Product is a kind of FTP server: its words, its listings, what it refuses. It is data, by
-// which the relay rephrases what the real server says; files and rights are that server's.
-// Those of this package are VSFTPD, ProFTPD, PureFTPd, Pyftpdlib and IIS. Change one for a
-// server that is set up in another way:
+// Product describes an FTP server product: its replies, its listings and the commands it
+// refuses. The relay uses the description to rewrite what the real server sends; files and
+// permissions are those of the real server. The products of this package are VSFTPD, ProFTPD,
+// PureFTPd, Pyftpdlib and IIS. Change one to imitate another configuration:
 //
 //	p := ftptest.VSFTPD()
 //	p.Rules = append([]ftptest.Rule{{"SIZE", "550 Permission denied."}}, p.Rules...)
 //	srv := ftptest.NewServer(t, fs, ftptest.Like(p))
 type Product struct {
-	Name  string // and version
-	Knows string // its verbs, with blanks between them
-	Rules []Rule // the first one that fits a command or reply says what the client reads
+	Name  string // with its version
+	Knows string // the supported verbs, separated by blanks
+	Rules []Rule // the first rule that matches a command or a reply is applied
 
-	// List writes a line of LIST, and Facts the facts of MLSD and MLST, without the name. A
-	// Product without List shows listings as the server makes them.
+	// List returns a line of LIST. Facts returns the facts of an entry of MLSD or MLST, without
+	// the name. If List is nil, listings are not rewritten.
 	List, Facts func(*ftp.Entry) string
-	// Hidden are the listings that show names which begin with a dot, and Dots those that
-	// show "." and "..": of LIST, LIST -a, NLST, NLST -a and MLSD.
+	// Hidden holds the kinds of listing that show names beginning with a dot, and Dots those
+	// that show "." and "..". The kinds are LIST, LIST -a, NLST, NLST -a and MLSD.
 	Hidden, Dots []string
 	BareNames    bool // NLST of a directory shows names without the directory
 }
 
-// Rule is one thing that a Product says.
+// Rule is one reply of a Product: On is the condition, and Say the text of the reply.
 //
-// On is a verb, several with | between them, "*" for all or "?" for those that the Product
-// does not know. Arguments
-// may follow: "MODE B" or "SITE CHMOD"; "#" is one that is a time (20060102150405), and "_"
-// one that is no option; {user} is who is logged in. "MDTM/" is MDTM of a directory. After a + the rule is for clients that are logged in, after a -
-// for those that are not. "GREETING" is the greeting.
+// On begins with a verb, or with several separated by |. "*" matches all verbs, and "?" those
+// that the Product does not support. "MDTM/" matches MDTM of a directory. "GREETING" matches
+// the greeting. With a + before it, the rule is for clients that are logged in, and with a - for
+// those that are not.
 //
-// Such a command is not passed on; the client is given Say. If On continues with a reply
-// code of package server, "DELE 550", the command is passed on, and Say takes the place of
-// that reply. Words after the code have to be in the reply, in any case: "RMD 550 not empty".
+// Arguments may follow the verb: "MODE B" or "SITE CHMOD". "#" matches an argument that is a time
+// (20060102150405), "_" one that is not an option, and {user} the name of the user.
 //
-// Say is what goes over the wire, its lines parted by \n. It may be several replies: a 150
-// and a 226 in place of the 550 of a transfer make an empty one. In it stand
+// Without a reply code, the command is not passed to the server, and Say is the reply. With a reply
+// code at the end, as in "DELE 550", the command is passed to the server, and Say replaces a reply
+// with that code. Words after the code must be in the text of the reply, in upper or lower case:
+// "RMD 550 not empty".
 //
-//	{verb} {arg} {first} the verb; the argument; its first word
-//	{name} {path}        the path in the argument, as it came and absolute
-//	{host} {hostport}    the address of PORT and EPRT
-//	{user} {cwd}         who is logged in; the current directory
-//	{addr} {port}        of 227 and 229
-//	{quoted}             the quoted path of a 257
-//	{size} {bytes}       of the file; of the transfer, as the 150 says
-//	{facts} {list}       of MLST; the lines of STAT
-//	{count}              how many lines a listing had
+// Say is the reply with its codes. Its lines are separated by \n. It may be more than one reply: a
+// 150 and a 226 instead of the 550 of a transfer make an empty transfer. The following words are
+// replaced:
+//
+//	{verb} {arg} {first} the verb; the argument; the first word of the argument
+//	{name} {path}        the path in the argument, as the client sent it; the absolute path
+//	{host} {hostport}    the address in PORT and EPRT
+//	{user} {cwd}         the name of the user; the current directory
+//	{addr} {port}        the address in a 227; the port in a 229
+//	{quoted}             the quoted path in a 257
+//	{size} {bytes}       the size of the file; that of the transfer, as in the 150
+//	{facts} {list}       the facts in MLST; the lines in STAT
+//	{count}              the number of lines of a listing
 //	{type}               BINARY or ASCII
 //	{clock}              the time of day
 //
-// A line that begins with ~ is there, without it, if the server has TLS.
+// A line that begins with ~ is sent, without the ~, only if the server has TLS.
 type Rule struct{ On, Say string }
 
-// clone returns a Product that its owner may change.
+// clone returns a copy of p whose slices the caller may change.
 func (p Product) clone() Product {
 	p.Rules, p.Hidden, p.Dots = slices.Clone(p.Rules), slices.Clone(p.Hidden), slices.Clone(p.Dots)
 	return p
 }
 
-// Like makes the server behave as a Product does.
+// Like makes the server behave like p.
 func Like(p Product) Option { return func(c *config) { c.product = &p } }
 
-// says returns what the Product says to a command, which is not passed on then, or to the
-// server's reply to it. x.mu is held, as by fill.
+// says returns the Product's reply to a command, or, if r is not nil, its replacement for the
+// server's reply r. in is true if the client is logged in. x.mu must be held, also for fill.
 func (x *session) says(cmd ftp.Command, in bool, r *ftp.Reply) (string, bool) {
 	p := x.s.product
 	if p == nil {
@@ -102,7 +106,7 @@ func (x *session) says(cmd ftp.Command, in bool, r *ftp.Reply) (string, bool) {
 	return "", false
 }
 
-// fits reports whether a rule is for that command, or for that reply to it.
+// fits reports whether the condition on matches a command, or a reply to it if r is not nil.
 func (p *Product) fits(on string, words []string, r *ftp.Reply, isDir func() bool) bool {
 	for i, want := range strings.Fields(on) {
 		if code, err := strconv.Atoi(want); err == nil && len(want) == 3 && i > 0 {
@@ -124,7 +128,7 @@ func (p *Product) fits(on string, words []string, r *ftp.Reply, isDir func() boo
 	return r == nil
 }
 
-// seen keeps what the replies have shown of a session's state.
+// seen is the state of a session as the replies have shown it.
 type seen struct {
 	in        bool
 	user, cwd string
@@ -143,7 +147,7 @@ func (x *session) isDir(cmd ftp.Command) bool {
 	return err == nil && info.IsDir()
 }
 
-// nameIn is the path in a command's argument.
+// nameIn returns the path in a command's argument.
 func nameIn(cmd ftp.Command) string {
 	skip := 0
 	switch cmd.Verb {
@@ -159,7 +163,7 @@ func nameIn(cmd ftp.Command) string {
 	return name
 }
 
-// addressIn is the address of a PORT or EPRT.
+// addressIn returns the address in a PORT or EPRT.
 func addressIn(cmd ftp.Command) (netip.AddrPort, error) {
 	switch cmd.Verb {
 	case "PORT":
@@ -175,7 +179,7 @@ var (
 	inBytes  = regexp.MustCompile(`\((\d+) bytes\)`)
 )
 
-// fill puts what is known into what a Product says.
+// fill replaces the words in braces in a Product's reply. r is the server's reply, or nil.
 func (x *session) fill(say string, a *asked, r *ftp.Reply) string {
 	if strings.Contains(say, "~") {
 		say = tlsLines(say, x.s.tls != nil)
@@ -212,7 +216,7 @@ func (x *session) fill(say string, a *asked, r *ftp.Reply) string {
 	}
 	if info, err := x.s.FS.Stat(file); err == nil {
 		size := strconv.FormatInt(info.Size(), 10)
-		with = append(with, "{size}", size, "{bytes}", size) // of a transfer of all that is not counted
+		with = append(with, "{size}", size, "{bytes}", size) // {bytes} only if the 150 did not show it
 	}
 	if x.seen.binary {
 		with = append(with, "{type}", "BINARY")
@@ -225,7 +229,7 @@ func (x *session) fill(say string, a *asked, r *ftp.Reply) string {
 	return strings.NewReplacer(append(with, "{path}", file)...).Replace(say)
 }
 
-// tlsLines drops the lines for servers with TLS, or the marks before them.
+// tlsLines removes the ~ before lines for servers with TLS or, without TLS, these lines.
 func tlsLines(say string, have bool) string {
 	var lines []string
 	for _, line := range strings.Split(say, "\n") {
@@ -237,7 +241,7 @@ func tlsLines(say string, have bool) string {
 	return strings.Join(lines, "\n")
 }
 
-// inner renders the inner lines of the replies to MLST and STAT.
+// inner returns the inner lines of a reply to MLST or STAT as replacements for fill.
 func (p *Product) inner(lines []string) []string {
 	if e, err := ftp.ParseMLSx(strings.TrimPrefix(lines[0], " ")); err == nil && p.Facts != nil {
 		return []string{"{facts}", p.Facts(&e)}
@@ -254,8 +258,8 @@ func (p *Product) inner(lines []string) []string {
 	return []string{"{list}", strings.Join(out, "\n")}
 }
 
-// phrase returns a reply as the client is to read it. over: it takes the place of a refused
-// transfer by one without bytes.
+// phrase returns the bytes to send to the client for the server's reply r. over is true if the
+// server refused a transfer that is, in the Product, one without data.
 func (x *session) phrase(a *asked, r ftp.Reply) (b []byte, over bool) {
 	say, ok := x.says(a.cmd, a.in, &r)
 	if !ok {
@@ -265,12 +269,12 @@ func (x *session) phrase(a *asked, r ftp.Reply) (b []byte, over bool) {
 	return b, ftp.IsTransfer(a.cmd.Verb) && r.Code >= 400 && b[0] == '1'
 }
 
-// wire makes lines for the wire of a Product's words.
+// wire returns a Product's reply with the line endings of the wire.
 func wire(say string) []byte {
 	return []byte(strings.ReplaceAll(say, "\n", "\r\n") + "\r\n")
 }
 
-// reply keeps up with what the server has agreed to.
+// reply updates the state according to a reply of the server.
 func (s *seen) reply(a *asked, r ftp.Reply) {
 	switch {
 	case a.cmd.Verb == "USER" && r.Code < 400:
@@ -288,20 +292,20 @@ func (s *seen) reply(a *asked, r ftp.Reply) {
 	}
 }
 
-// listing collects what a listing brings, and renders it in a Product's way.
+// listing collects the data of a listing and rewrites it in a Product's format.
 type listing struct {
 	p            *Product
 	verb         string
-	root         bool // it is that of "/"
-	hidden, dots bool
+	root         bool // whether "/" is listed
+	hidden, dots bool // whether to show names that begin with a dot, and "." and ".."
 	raw          []byte
 
 	mu    sync.Mutex
 	lines []string
 }
 
-// listing returns how to render the listing that cmd asks for, nil if it asks for none. It
-// changes cmd so that the server lists all that the Product shows.
+// listing returns a listing for cmd, or nil if the command lists nothing or the Product does not
+// rewrite listings. It changes cmd so that the server lists everything the Product shows.
 func (x *session) listing(cmd *ftp.Command) *listing {
 	p := x.s.product
 	if p == nil || p.List == nil || cmd.Verb != "LIST" && cmd.Verb != "NLST" && cmd.Verb != "MLSD" {
@@ -321,7 +325,7 @@ func (x *session) listing(cmd *ftp.Command) *listing {
 	return l
 }
 
-// count is how many lines have come: all of them only after awaitSent.
+// count returns the number of lines so far. The number is final only after awaitSent.
 func (l *listing) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -330,7 +334,7 @@ func (l *listing) count() int {
 
 func (l *listing) add(b []byte) { l.raw = append(l.raw, b...) }
 
-// render returns the listing, of which b is the end.
+// render returns the rewritten listing. b is the last part of its data.
 func (l *listing) render(b []byte) []byte {
 	l.add(b)
 	l.mu.Lock()
@@ -350,7 +354,7 @@ func (l *listing) render(b []byte) []byte {
 				break
 			}
 			name, out = e.Name, l.p.Facts(&e)+" "+e.Name
-			if root := e; e.Type == ftp.CDirEntry && l.dots && l.root { // it has no parent
+			if root := e; e.Type == ftp.CDirEntry && l.dots && l.root { // the real server lists no parent of "/"
 				root.Type, root.Name = ftp.PDirEntry, ".."
 				l.lines = append(l.lines, l.p.Facts(&root)+" ..")
 			}

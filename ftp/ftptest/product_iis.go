@@ -6,9 +6,10 @@ import (
 	"miniftp/ftp"
 )
 
-// IIS is the FTP server of Internet Information Services 7.5 and later: it lists as MS-DOS
-// did, has neither MLSD nor MFMT nor SITE CHMOD, and a transfer begins with 125. It was not
-// measured: its words are those of [MS-FTPS] and of logs that clients' users published.
+// IIS returns a Product for the FTP server of Internet Information Services 7.5 and later. It
+// lists in the format of MS-DOS, supports none of MLSD, MFMT and SITE CHMOD, and begins a
+// transfer with 125. It was not recorded: its replies are from [MS-FTPS] and from logs that
+// users have published.
 func IIS() Product { return iis.clone() }
 
 var iis = Product{

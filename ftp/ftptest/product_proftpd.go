@@ -7,9 +7,9 @@ import (
 	"miniftp/ftp"
 )
 
-// ProFTPD is ProFTPD 1.3.8 with its usual modules. It has MLSD with all facts, MFMT and MFF;
-// SIZE is refused in ASCII, and a user who is logged in can't become another one. LIST of
-// what is not there begins with a 150 and ends with a 450.
+// ProFTPD returns a Product for ProFTPD 1.3.8 with its usual modules. It supports MLSD with all
+// facts, MFMT and MFF. It refuses SIZE in ASCII, and another USER after the login. LIST of a
+// missing file begins with a 150 and ends with a 450.
 func ProFTPD() Product { return proftpd.clone() }
 
 var proftpd = Product{

@@ -7,8 +7,9 @@ import (
 	"miniftp/ftp"
 )
 
-// PureFTPd is Pure-FTPd 1.0.50. NLST and MLSD show "." and "..", LIST of what is not there
-// is empty, a name in 257 is not quoted twice, and REIN and HOST are unknown.
+// PureFTPd returns a Product for Pure-FTPd 1.0.50. NLST and MLSD show "." and "..". LIST of a
+// missing file is empty. Quotes inside the path of a 257 are not doubled. REIN and HOST are
+// unsupported.
 func PureFTPd() Product { return pureftpd.clone() }
 
 var pureftpd = Product{
@@ -115,7 +116,7 @@ var pureftpd = Product{
 		{"STOR 550", "553 Can't open that file: No such file or directory"},
 		{"STOR 226", "226-File successfully transferred\n226 0.000 seconds (measured here), 100.00 Kbytes per second"},
 		{"APPE 226", "226-File successfully transferred\n226 0.000 seconds (measured here), 100.00 Kbytes per second"},
-		{"LIST _ _", "150 Accepted data connection\n226-Options: -l \n226 0 matches total"}, // names of two patterns
+		{"LIST _ _", "150 Accepted data connection\n226-Options: -l \n226 0 matches total"}, // it reads two words as two patterns
 		{"LIST -a 226", "226-Options: -a -l \n226 {count} matches total"},
 		{"LIST 226", "226-Options: -l \n226 {count} matches total"},
 		{"LIST 550", "150 Accepted data connection\n226-Options: -l \n226 0 matches total"},

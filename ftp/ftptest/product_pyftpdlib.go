@@ -6,8 +6,9 @@ import (
 	"miniftp/ftp"
 )
 
-// Pyftpdlib is pyftpdlib 1.5.7, the server library of Python. Its listings hide nothing and
-// have neither "." nor "..", a transfer begins with 125, and USER logs the user out.
+// Pyftpdlib returns a Product for pyftpdlib 1.5.7, a library for servers in Python. Its listings
+// hide nothing and contain neither "." nor "..". A transfer begins with 125. USER logs the user
+// out.
 func Pyftpdlib() Product { return pyftpdlib.clone() }
 
 var pyftpdlib = Product{

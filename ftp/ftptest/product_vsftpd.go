@@ -6,8 +6,9 @@ import (
 	"miniftp/ftp"
 )
 
-// VSFTPD is vsftpd 3.0.3 with an anonymous user who may write. It has no MLSD, no MLST, no
-// MFMT and no SITE CHMOD for such a user; its listings of what is not there are empty.
+// VSFTPD returns a Product for vsftpd 3.0.3 with an anonymous user who may write. It supports none
+// of MLSD, MLST and MFMT, and refuses SITE CHMOD to such a user. The listing of a missing file is
+// empty.
 func VSFTPD() Product { return vsftpd.clone() }
 
 var vsftpd = Product{

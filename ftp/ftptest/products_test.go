@@ -23,9 +23,9 @@ import (
 
 var update = flag.Bool("update", false, "record the interviews of the installed servers anew")
 
-// products are those that can be compared with what they are made after.
+// products holds the Products that can be compared with the real servers.
 var products = []struct {
-	name string // as peers calls it
+	name string // the name in package peers
 	as   ftptest.Product
 }{
 	{"vsftpd", ftptest.VSFTPD()},
@@ -36,13 +36,13 @@ var products = []struct {
 
 func transcript(name string) string { return filepath.Join("testdata", "products", name+".txt") }
 
-// interviewOf is an interview of a server that runs with these options.
+// interviewOf is an interview with a server that runs with these options.
 type interviewOf struct {
 	name, questions string
 	peers           peers.Options
 }
 
-// interviews are those that are recorded of each product.
+// interviews holds the interviews that are recorded for each product.
 var interviews = []interviewOf{
 	{"", questions, peers.Options{}},
 	{"-tls", tlsQuestions, peers.Options{TLS: peers.Explicit}},
@@ -55,7 +55,7 @@ func eachInterview(t *testing.T, test func(t *testing.T, product string, as ftpt
 	for _, p := range products {
 		for _, in := range interviews {
 			if p.name == "vsftpd" && in.name == "-refused" {
-				continue // anonymous may have any password
+				continue // anonymous may log in with any password
 			}
 			t.Run(p.name+in.name, func(t *testing.T) {
 				t.Parallel()
@@ -65,7 +65,7 @@ func eachInterview(t *testing.T, test func(t *testing.T, product string, as ftpt
 	}
 }
 
-// TestProductSays: a Product answers as the server did that is recorded in testdata/products.
+// TestProductSays checks that a Product replies like the server recorded in testdata/products.
 func TestProductSays(t *testing.T) {
 	eachInterview(t, func(t *testing.T, product string, as ftptest.Product, in interviewOf) {
 		root := t.TempDir()
@@ -86,7 +86,7 @@ func TestProductSays(t *testing.T) {
 	})
 }
 
-// TestProductPeers: the recorded server is the one that is installed. -update records it anew.
+// TestProductPeers checks that the installed servers reply as recorded. -update records them again.
 func TestProductPeers(t *testing.T) {
 	eachInterview(t, func(t *testing.T, product string, _ ftptest.Product, in interviewOf) {
 		root := t.TempDir()
@@ -111,7 +111,7 @@ func TestProductPeers(t *testing.T) {
 	})
 }
 
-// compare compares an interview with the recorded one, answer by answer.
+// compare compares an interview with the recorded one, reply by reply.
 func compare(t *testing.T, name, got string) {
 	t.Helper()
 	want, err := os.ReadFile(transcript(name))
@@ -125,11 +125,11 @@ func compare(t *testing.T, name, got string) {
 		}
 	}
 	if len(gots) != len(wants) {
-		t.Errorf("%d answers, want %d", len(gots), len(wants))
+		t.Errorf("%d replies, want %d", len(gots), len(wants))
 	}
 }
 
-// TestProductClient: a client works with every Product, over TLS and in active mode too.
+// TestProductClient checks that the client works with every Product, also with TLS and in active mode.
 func TestProductClient(t *testing.T) {
 	for _, p := range []ftptest.Product{ftptest.VSFTPD(), ftptest.ProFTPD(), ftptest.PureFTPd(), ftptest.Pyftpdlib(), ftptest.IIS()} {
 		t.Run(p.Name, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestProductClient(t *testing.T) {
 	}
 }
 
-// TestOwnProduct: a Product may be a few rules, and listings stay as they are.
+// TestOwnProduct checks a Product that has only a few rules. It does not change listings.
 func TestOwnProduct(t *testing.T) {
 	srv := ftptest.NewServer(t, nil, ftptest.Like(ftptest.Product{
 		Knows: "USER PASS PWD CWD TYPE EPSV LIST STOR QUIT",
@@ -182,7 +182,7 @@ func useProduct(t *testing.T, c *client.Client) {
 	_, err := c.Retrieve(ctx, "/d/moved", &got)
 	must(err)
 	if got.String() != body {
-		t.Errorf("%d bytes came back", got.Len())
+		t.Errorf("received %d bytes", got.Len())
 	}
 	var names []string
 	for e, err := range c.Walk(ctx, "/") {
@@ -193,13 +193,13 @@ func useProduct(t *testing.T, c *client.Client) {
 		}
 	}
 	if want := []string{"/d", "/d/.hidden", "/d/a b.txt", "/d/moved"}; !slices.Equal(names, want) {
-		t.Errorf("there are %q, want %q", names, want)
+		t.Errorf("the files are %q, want %q", names, want)
 	}
 	if _, err := c.Stat(ctx, "/missing"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("what is missing: %v", err)
+		t.Errorf("a missing file: %v", err)
 	}
 	if _, err := c.Retrieve(ctx, "/missing", io.Discard); err == nil {
-		t.Error("a missing file was fetched")
+		t.Error("a missing file was retrieved")
 	}
 	must(c.RemoveAll(ctx, "/d"))
 }

@@ -5,11 +5,12 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"miniftp/ftp"
 )
 
-// relay accepts clients and connects each to the server behind.
+// relay accepts control connections and connects each of them to the server.
 func (s *Server) relay() {
 	for n := 1; ; n++ {
 		c, err := s.front.Accept()
@@ -20,7 +21,7 @@ func (s *Server) relay() {
 	}
 }
 
-// keep remembers what Close has to close. It reports false after Close.
+// keep registers a connection for Close. After Close it closes c and returns false.
 func (s *Server) keep(c net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,35 +40,39 @@ func (s *Server) drop(c net.Conn) {
 	_ = c.Close()
 }
 
-// session is one control connection through the relay. One goroutine reads commands,
-// another one replies.
+// session is one control connection through the relay. One goroutine runs commands, which reads
+// from the client. Another runs replies, which reads from the server.
+//
+// Every command that is passed on, and every reply that the relay gives itself while others are
+// pending, is in waiting until its final reply was sent. So replies stay in the order of the
+// commands, and answer knows which command a reply belongs to.
 type session struct {
 	s      *Server
-	number int // of the control connection, from 1
+	number int // the number of the control connection, from 1
 
-	mu      sync.Mutex // guards what follows, and writes to the client
-	client  net.Conn   // under TLS a *tls.Conn, as is server
+	mu      sync.Mutex // guards the next block, and writes to the client
+	client  net.Conn   // a *tls.Conn after TLS has begun; so is server
 	server  net.Conn
-	waiting []asked // commands without a final reply yet
+	waiting []asked // commands whose final reply was not sent yet
 	seen    seen
 
-	tls     *security     // nil unless the relay reads what TLS protects
-	secured chan bool     // what the server said to AUTH
-	lost    nowhere       // a PORT that a fault answered
-	done    chan struct{} // closed when the session ends
+	tls     *security             // nil if the relay does not decrypt TLS
+	secured chan bool             // receives whether the server accepted AUTH
+	lost    atomic.Pointer[Fault] // the fault NoCall of the last PORT; nil if it had none
+	done    chan struct{}         // closed when the session ends
 
 	portMu sync.Mutex
-	port   *dataPort // where the relay takes the next data connection
+	port   *dataPort // the relay's port for the next data connection
 }
 
-// asked is a command that waits for its final reply.
+// asked is a command whose final reply is pending.
 type asked struct {
 	cmd   ftp.Command
 	fault Fault
 	in    bool      // the client was logged in
-	gone  bool      // its final reply was given early
-	reply []byte    // in place of the server's, which never heard of it
-	data  *transfer // of a transfer command
+	gone  bool      // the final reply was sent early
+	reply []byte    // the relay's reply to a command that was not passed to the server
+	data  *transfer // nil unless the command is a transfer
 }
 
 const lineLimit = 64 << 10
@@ -116,7 +121,7 @@ func (s *Server) session(client rawConn, number int) {
 	x.closePort()
 }
 
-// commands passes on what the client says, and lets it fail.
+// commands reads the client's commands and passes them on, or applies a fault.
 func (x *session) commands() {
 	lines := ftp.NewLineReader(x.client, lineLimit)
 	for {
@@ -137,8 +142,8 @@ func (x *session) commands() {
 		if cmd.Verb != "AUTH" || !<-x.secured {
 			continue
 		}
-		if x.tls == nil { // nobody but the two can read on
-			pour(x.server, x.client)
+		if x.tls == nil { // from here on, only client and server can decrypt
+			copyOpaque(x.server, x.client)
 			return
 		}
 		if x.secureClient() != nil {
@@ -149,7 +154,7 @@ func (x *session) commands() {
 	}
 }
 
-// note keeps a command for Commands and ClearCommands.
+// note records a command for Commands and ClearCommands.
 func (x *session) note(cmd ftp.Command) {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
@@ -159,7 +164,7 @@ func (x *session) note(cmd ftp.Command) {
 	}
 }
 
-// command answers a command or passes it on. It reports false when the session is over.
+// command replies to a command or passes it on. It returns false if the session has ended.
 func (x *session) command(cmd ftp.Command) bool {
 	f := x.s.fault(cmd.Verb, x.number)
 	switch {
@@ -174,7 +179,7 @@ func (x *session) command(cmd ftp.Command) bool {
 	case f.hangUp:
 		_ = x.client.Close()
 		return false
-	case x.uncalled(cmd, f):
+	case x.answerNoCall(cmd, f):
 		return true
 	}
 	x.mu.Lock()
@@ -191,7 +196,7 @@ func (x *session) command(cmd ftp.Command) bool {
 	return x.pass(cmd, f)
 }
 
-// skipped notes that the server never hears a command.
+// skipped is called for a command that is not passed to the server. It returns true.
 func (x *session) skipped(cmd ftp.Command) bool {
 	if cmd.Verb == "AUTH" {
 		x.secured <- false
@@ -199,8 +204,8 @@ func (x *session) skipped(cmd ftp.Command) bool {
 	return true
 }
 
-// pass sends a command to the server; the address of PORT and EPRT becomes the
-// relay's own, so that the data connection comes this way.
+// pass sends a command to the server. It replaces the address in PORT and EPRT by one
+// of the relay, so that the data connection goes through the relay.
 func (x *session) pass(cmd ftp.Command, f Fault) bool {
 	x.mu.Lock()
 	a := asked{cmd: cmd, fault: f, in: x.seen.in}
@@ -241,7 +246,7 @@ func (x *session) write(r ftp.Reply) {
 	_, _ = x.client.Write(r.Append(nil))
 }
 
-// inTurn gives a reply after those to the commands before it.
+// inTurn sends a reply after the pending replies to earlier commands.
 func (x *session) inTurn(reply []byte) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -252,8 +257,9 @@ func (x *session) inTurn(reply []byte) {
 	_, _ = x.client.Write(reply)
 }
 
-// next is called when the first command has its final reply. Those after it that the
-// server never heard of get theirs.
+// next is called after the final reply to the first command of waiting, and removes that command. It
+// then sends the replies to the following commands that were not passed to the server. x.mu must be
+// held.
 func (x *session) next() {
 	x.waiting = x.waiting[1:]
 	for len(x.waiting) > 0 && x.waiting[0].reply != nil {
@@ -262,7 +268,7 @@ func (x *session) next() {
 	}
 }
 
-// replies passes on what the server says. The first is the greeting.
+// replies reads the server's replies and passes them on. The first is the greeting.
 func (x *session) replies() {
 	defer close(x.secured)
 	lines := ftp.NewLineReader(x.server, lineLimit)
@@ -281,13 +287,14 @@ func (x *session) replies() {
 			return
 		}
 		if r.Code == 234 && x.tls == nil {
-			pour(x.client, x.server)
+			copyOpaque(x.client, x.server)
 			return
 		}
 	}
 }
 
-// answer gives the client a reply, changed as the command's fault or the Product wants it.
+// answer sends the client a reply, changed by the command's fault or by the Product. It returns
+// false if the session must end.
 func (x *session) answer(r ftp.Reply) bool {
 	x.mu.Lock()
 	f := Fault{}
@@ -302,7 +309,7 @@ func (x *session) answer(r ftp.Reply) bool {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if len(x.waiting) == 0 { // unasked: a 421
+	if len(x.waiting) == 0 { // not a reply to a command, such as a 421
 		_, err := x.client.Write(r.Append(nil))
 		return err == nil
 	}
@@ -323,7 +330,7 @@ func (x *session) answer(r ftp.Reply) bool {
 		return true
 	case final && f.drop && ftp.IsTransfer(a.cmd.Verb):
 		if r.Code.Class() == ftp.Completion {
-			x.awaitSent() // the end of the session closes the port
+			x.awaitSent() // because the port is closed when the session ends
 		}
 		return false
 	case !final && f.early:
@@ -344,7 +351,7 @@ func (x *session) answer(r ftp.Reply) bool {
 	return err == nil
 }
 
-// readdress puts the relay's own port, or a lie, into a passive reply.
+// readdress replaces the address in a passive reply by one of the relay, or by that of a fault.
 func (x *session) readdress(r ftp.Reply, f Fault) ftp.Reply {
 	host, _, _ := net.SplitHostPort(x.s.inner)
 	var there netip.AddrPort
@@ -355,14 +362,14 @@ func (x *session) readdress(r ftp.Reply, f Fault) ftp.Reply {
 	}
 	here := f.addr
 	if f.swallow {
-		here, _ = x.deafPort()
+		here, _ = x.silentPort()
 	}
 	if !here.IsValid() {
 		var ok bool
 		if here, ok = x.listenFor(there.String(), false); !ok {
 			return r
 		}
-		for _, a := range x.waiting[1:] { // the transfer may have been sent ahead
+		for _, a := range x.waiting[1:] { // the client may have sent the transfer without waiting for this reply
 			if p := x.currentPort(); a.data != nil && p != nil {
 				p.transfer.Store(a.data)
 				break

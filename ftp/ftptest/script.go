@@ -11,30 +11,31 @@ import (
 	"github.com/spf13/afero"
 )
 
-// Script is a recorded conversation, from a txtar archive:
+// Script is a recorded conversation between client and server. It is read from a txtar
+// archive:
 //
-//	# anything: what it shows, and the RFC section
-//	do: get /a.txt          what the client has to do; without it: for servers only
-//	S: 220 ready…           a reply; after a … any text may follow
+//	# a comment
+//	do: get /a.txt          what the client has to do; scripts without it are for servers only
+//	S: 220 ready…           a reply; "…" at the end matches any text
 //	C: EPSV                 a command
 //	S: 229 Entering Extended Passive Mode (|||{port}|)
 //	C: RETR /a.txt
-//	D: hello                the transfer's bytes, as a Go string without quotes; more
-//	                        of them on the next lines, if they are D: too
-//	B: 1234                 in place of D: so many bytes, whatever they are
+//	D: hello                data, as a Go string without quotes; it continues in the
+//	                        next line if that is a D: too
+//	B: 1234                 instead of D: this number of bytes, with any content
 //	S: 150 …
-//	-- before/a.txt --      the server's files before
-//	-- after/a.txt --       and after
+//	-- before/a.txt --      a file of the server before the conversation
+//	-- after/a.txt --       and after it
 //
-// The same script plays against a server, then against a client. {port} and
-// {addr} stand for the port of the data connection, as a number or as PORT and
-// 227 write it.
+// The same script can be played against a server and against a client. {port} and
+// {addr} stand for the port of the data connection: {port} is the number, and {addr}
+// has the form of PORT and 227.
 type Script struct {
 	Name   string
-	Do     []string // words; nil: a script for servers only
+	Do     []string // the words of the "do:" line; nil for a script for servers only
 	Steps  []Step
-	Before map[string]string
-	After  map[string]string
+	Before map[string]string // the content of the server's files before, by absolute path
+	After  map[string]string // and after
 }
 
 // Step is one line of a Script.
@@ -57,7 +58,7 @@ func ReadScript(name string, data []byte) (*Script, error) {
 		case ok && (kind == "C" || kind == "S" || kind == "D" || kind == "B"):
 			s.Steps = append(s.Steps, Step{kind[0], text})
 		default:
-			return nil, fmt.Errorf("%s:%d: %q is no line of a script", name, i+1, line)
+			return nil, fmt.Errorf("%s:%d: %q is not a line of a script", name, i+1, line)
 		}
 	}
 	for _, f := range a.Files {
@@ -68,13 +69,13 @@ func ReadScript(name string, data []byte) (*Script, error) {
 		case "after":
 			s.After["/"+rest] = string(f.Data)
 		default:
-			return nil, fmt.Errorf("%s: the file %s is neither before/ nor after/", name, f.Name)
+			return nil, fmt.Errorf("%s: the file %s is neither in before/ nor in after/", name, f.Name)
 		}
 	}
 	return s, nil
 }
 
-// Lay writes the files of before into fsys.
+// Lay creates the files of s.Before in fsys.
 func (s *Script) Lay(fsys afero.Fs) error {
 	for name, text := range s.Before {
 		if err := fsys.MkdirAll(path.Dir(name), 0o755); err != nil {
@@ -87,7 +88,7 @@ func (s *Script) Lay(fsys afero.Fs) error {
 	return nil
 }
 
-// Compare reports how the files of fsys differ from what after says.
+// Compare returns an error that lists how the files in fsys differ from s.After, or nil.
 func (s *Script) Compare(fsys afero.Fs) error {
 	found := map[string]string{}
 	err := afero.Walk(fsys, "/", func(name string, info fs.FileInfo, err error) error {
@@ -106,12 +107,12 @@ func (s *Script) Compare(fsys afero.Fs) error {
 		if got, ok := found[name]; !ok {
 			wrong = append(wrong, name+" is missing")
 		} else if got != want {
-			wrong = append(wrong, fmt.Sprintf("%s holds %q, want %q", name, got, want))
+			wrong = append(wrong, fmt.Sprintf("%s contains %q, want %q", name, got, want))
 		}
 	}
 	for name := range found {
 		if _, ok := s.After[name]; !ok {
-			wrong = append(wrong, name+" should not be there")
+			wrong = append(wrong, name+" should not exist")
 		}
 	}
 	if wrong != nil {

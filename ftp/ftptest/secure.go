@@ -14,34 +14,35 @@ import (
 	"miniftp/ftp"
 )
 
-// The relay can make faults under TLS because it is the TLS server of the client and a TLS
-// client of the server behind. What a client does with TLS is repeated there: a data
-// connection that does not resume the session of the control connection does not resume it
-// at the server either, so Options.SessionReuse works; one that ends without close_notify
-// ends so for the server.
+// To make faults under TLS, the relay ends the client's TLS connection and opens another one to
+// the server. It repeats there what the client does. If the client's data connection does not
+// resume the TLS session of the control connection, neither does the relay's, so
+// Options.SessionReuse works as without the relay. If the client closes a data connection without
+// close_notify, so does the relay.
 
-// security is the TLS of one control connection and its data connections.
+// security holds the TLS configuration and state of one control connection and its data
+// connections.
 type security struct {
-	front, back *tls.Config
-	private     bool // PROT P
-	sscn, cpsv  bool // the server is the TLS client on data connections, with another server
+	front, back *tls.Config // towards the client; towards the server
+	private     bool        // PROT P was accepted
+	sscn, cpsv  bool        // on data connections the server is the TLS client, in a transfer between servers
 }
 
 func newSecurity(base *tls.Config) *security {
 	s := &security{front: base.Clone()}
 	var key [32]byte
 	_, _ = rand.Read(key[:])
-	s.front.SetSessionTicketKeys([][32]byte{key}) // of this control connection only
+	s.front.SetSessionTicketKeys([][32]byte{key}) // so only sessions of this control connection can be resumed
 	s.back = &tls.Config{
 		ServerName:         "ftptest",
 		ClientSessionCache: tls.NewLRUClientSessionCache(4),
 	}
-	s.back.InsecureSkipVerify = true // it is our own, on loopback
+	s.back.InsecureSkipVerify = true // the server is in this process
 	return s
 }
 
-// interceptable reports whether the relay can be between the ends of TLS: it has no
-// client's certificate to show, and does not follow CCC.
+// interceptable reports whether the relay can decrypt TLS. It cannot if the server requires a
+// certificate, because the relay does not have the client's, and it does not support CCC.
 func interceptable(cfg *tls.Config, ccc bool) bool {
 	return cfg != nil && cfg.ClientAuth == tls.NoClientCert && !ccc
 }
@@ -77,7 +78,7 @@ func (x *session) secureClient() error {
 	return nil
 }
 
-// follow keeps up with what was agreed on for data connections.
+// follow updates the state of data connections according to a reply.
 func (s *security) follow(cmd ftp.Command, code ftp.Code) {
 	if code.Class() != ftp.Completion {
 		return
@@ -92,8 +93,8 @@ func (s *security) follow(cmd ftp.Command, code ftp.Code) {
 	}
 }
 
-// ends makes TLS of a data connection, where that was agreed on. The client's end is good
-// also if there is an error at the server's.
+// ends performs the TLS handshakes on both sides of a data connection, if it is protected. c is
+// usable even if the handshake with the server failed.
 func (x *session) ends(p *dataPort, client, server rawConn) (c, s end, err error) {
 	c, s = end{Conn: client, raw: client}, end{Conn: server, raw: server}
 	x.mu.Lock()
@@ -118,9 +119,9 @@ func (x *session) ends(p *dataPort, client, server rawConn) (c, s end, err error
 	return c, s, shakeHands(sc)
 }
 
-// quietData returns the configuration of a data connection on which no session ticket is
-// sent: a client that only writes would not read it, and its close would be a reset. What
-// the server itself does about it is in package dtp.
+// quietData returns a configuration for a data connection that sends no session ticket. A client
+// that only writes would not read the ticket, and closing a connection with unread data resets
+// it. Package dtp does the same for the real server.
 func quietData(cfg *tls.Config) *tls.Config {
 	cfg = cfg.Clone()
 	certs, get := cfg.Certificates, cfg.GetCertificate
@@ -146,10 +147,10 @@ func quietData(cfg *tls.Config) *tls.Config {
 type end struct {
 	net.Conn
 	raw     rawConn
-	stopped *atomic.Bool // TLS only: whether the TCP connection has ended
+	stopped *atomic.Bool // with TLS: whether the TCP connection has ended; else nil
 }
 
-// noted notes the end of the TCP connection below TLS.
+// noted is a TCP connection under TLS that records its end.
 type noted struct {
 	net.Conn
 	stopped *atomic.Bool
@@ -163,16 +164,16 @@ func (n noted) Read(b []byte) (int, error) {
 	return c, err
 }
 
-// note returns the TCP connection for TLS to stand on.
+// note returns the TCP connection for use by TLS.
 func (e *end) note() net.Conn {
 	e.stopped = new(atomic.Bool)
 	return noted{e.raw, e.stopped}
 }
 
-// clean reports whether what was read has ended as it should: by close_notify, under TLS.
+// clean reports whether the peer ended its data properly, which with TLS means by close_notify.
 func (e end) clean() bool { return e.stopped == nil || !e.stopped.Load() }
 
-// finish ends what is written; under TLS without close_notify, unless clean.
+// finish closes the connection for writing. With TLS it sends close_notify only if clean is true.
 func (e end) finish(clean bool) {
 	if c, ok := e.Conn.(*tls.Conn); ok && clean {
 		_ = c.CloseWrite()
@@ -180,7 +181,7 @@ func (e end) finish(clean bool) {
 	_ = e.raw.CloseWrite()
 }
 
-// reset cuts the connection.
+// reset closes the connection with a TCP reset.
 func (e end) reset() {
 	_ = e.raw.SetLinger(0)
 	_ = e.raw.Close()

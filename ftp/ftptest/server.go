@@ -18,23 +18,23 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Server is an FTP server for a test. Anyone may log in and do everything, until
-// WithUser says who may. Its methods are safe for concurrent use.
+// Server is an FTP server for a test. Without WithUser, anonymous may log in and do
+// everything. Its methods are safe for concurrent use.
 type Server struct {
-	Addr string // host:port of the control connection
-	URL  string // "ftp://" or "ftps://", and Addr; no slash at the end
+	Addr string // host:port for control connections
+	URL  string // "ftp://" or "ftps://", followed by Addr; no slash at the end
 	FS   afero.Fs
-	CAs  *x509.CertPool // what vouches for the server's certificate; nil without WithTLS
+	CAs  *x509.CertPool // a pool that contains the server's certificate; nil without TLS
 
 	tb    testing.TB
 	srv   *server.Server
-	inner string // the server behind the relay
-	front net.Listener
+	inner string       // the address of the real server
+	front net.Listener // the relay's listener at Addr
 
-	login    client.Options
+	login    client.Options // for Client
 	net      network
 	product  *Product
-	tls      *tls.Config // the relay's, if it reads what TLS protects
+	tls      *tls.Config // for the relay, if it decrypts TLS; else nil
 	implicit bool
 	ended    chan struct{} // closed by Close
 
@@ -43,20 +43,20 @@ type Server struct {
 	events   []ftp.Event
 	more     chan struct{} // closed by the next event
 	commands []ftp.Command
-	clear    []ftp.Command // those that came without TLS
+	clear    []ftp.Command // the commands received without TLS
 	closed   bool
-	open     map[net.Conn]struct{} // of the relay; and its listeners
-	ports    map[net.Listener]struct{}
+	open     map[net.Conn]struct{}     // the relay's connections, for Close
+	ports    map[net.Listener]struct{} // the relay's listeners for data connections, for Close
 	work     sync.WaitGroup
 }
 
-// Option changes how NewServer starts.
+// Option configures a Server.
 type Option func(*config)
 
 type config struct {
 	opts     server.Options
 	users    server.Static
-	login    client.Options // of the first of them
+	login    client.Options // for the first user of WithUser
 	host     string
 	tls      bool
 	implicit bool
@@ -65,8 +65,8 @@ type config struct {
 	faults   []func(*Server)
 }
 
-// WithUser adds a user who may log in; anonymous then may not. Perm says what the user may
-// do.
+// WithUser adds a user with the permissions perm. Without WithUser, only anonymous may log in;
+// with it, only the added users may.
 func WithUser(name, password string, perm server.Perm) Option {
 	return func(c *config) {
 		if len(c.users) == 0 {
@@ -76,29 +76,30 @@ func WithUser(name, password string, perm server.Perm) Option {
 	}
 }
 
-// WithOptions changes the server's options; Auth and Observer are the test's own
-// to set here too, and then replace those of this package.
+// WithOptions calls change with the options of the server. If change sets Auth or
+// Observer, they replace those of this package; without this package's Observer,
+// Events and WaitEvent see nothing.
 func WithOptions(change func(*server.Options)) Option {
 	return func(c *config) { change(&c.opts) }
 }
 
-// WithTLS offers AUTH TLS. Faults and Products reach what TLS protects, unless
-// WithOptions asks for certificates of clients or allows CCC.
+// WithTLS enables AUTH TLS. Faults and Products also work with TLS, unless
+// WithOptions requires certificates of clients or allows CCC.
 func WithTLS() Option {
 	return func(c *config) { c.tls = true }
 }
 
-// WithImplicitTLS begins each control connection with TLS; URL is ftps:// then.
+// WithImplicitTLS makes each control connection begin with TLS. The URL begins with ftps://.
 func WithImplicitTLS() Option {
 	return func(c *config) { c.tls, c.implicit = true, true }
 }
 
-// WithIPv6 listens on ::1.
+// WithIPv6 makes the server listen on ::1 instead of 127.0.0.1.
 func WithIPv6() Option { return func(c *config) { c.host = "::1" } }
 
-// NewServer starts a server over fs on a free loopback port, and stops it when
-// the test ends. A nil fs is an empty memory. A nil tb is for an Example or a program: what
-// would fail a test is a panic then, and Close stops the server.
+// NewServer starts a server for the files in fs on a free loopback port, and stops it
+// when the test ends. If fs is nil, it is an empty filesystem in memory. In an Example or
+// a program tb may be nil: errors then cause a panic, and Close stops the server.
 func NewServer(tb testing.TB, fs afero.Fs, options ...Option) *Server {
 	if tb == nil {
 		tb = noTest{}
@@ -150,7 +151,7 @@ func NewServer(tb testing.TB, fs afero.Fs, options ...Option) *Server {
 	if interceptable(c.opts.TLS, c.opts.AllowCCC) {
 		s.tls = c.opts.TLS
 	} else if c.implicit {
-		tb.Fatal("ftptest: WithImplicitTLS goes with neither certificates of clients nor CCC")
+		tb.Fatal("ftptest: WithImplicitTLS can't be combined with client certificates or CCC")
 	}
 	s.work.Go(func() { _ = serve(back) })
 	s.work.Go(s.relay)
@@ -158,7 +159,7 @@ func NewServer(tb testing.TB, fs afero.Fs, options ...Option) *Server {
 	return s
 }
 
-// noTest stands in for a test where there is none.
+// noTest is the testing.TB that is used when NewServer is called with nil.
 type noTest struct{ testing.TB }
 
 func (noTest) Helper()                           {}
@@ -185,8 +186,8 @@ func (s *Server) listen(host string) net.Listener {
 	return l
 }
 
-// Close stops the server; sessions end at once. NewServer calls it when the test
-// ends.
+// Close stops the server and ends all sessions at once. It is called automatically when
+// the test ends.
 func (s *Server) Close() {
 	s.mu.Lock()
 	if s.closed {
@@ -197,7 +198,7 @@ func (s *Server) Close() {
 	close(s.ended)
 	_ = s.front.Close()
 	for c := range s.open {
-		if far, ok := c.(*farConn); ok {
+		if far, ok := c.(*delayedConn); ok {
 			c = far.TCPConn
 		}
 		_ = c.Close()
@@ -210,7 +211,7 @@ func (s *Server) Close() {
 	s.work.Wait()
 }
 
-// pause waits, but not beyond Close.
+// pause waits for d or until Close.
 func (s *Server) pause(d time.Duration) {
 	if d <= 0 {
 		return
@@ -229,9 +230,9 @@ func (s *Server) observe(e ftp.Event) {
 	s.more = make(chan struct{})
 }
 
-// Client returns a client that is logged in, as the first user of WithUser or as anonymous.
-// With WithTLS or WithImplicitTLS it uses TLS and trusts the server. It is closed when the
-// test ends; if it can't log in, the test ends at once.
+// Client returns a client that is logged in as the first user of WithUser, or as anonymous. With
+// WithTLS or WithImplicitTLS it uses TLS and trusts the server's certificate. It is closed when
+// the test ends. If it cannot log in, the test fails.
 func (s *Server) Client() *client.Client {
 	s.tb.Helper()
 	o := s.login
@@ -249,30 +250,30 @@ func (s *Server) Client() *client.Client {
 	return c
 }
 
-// Events returns what has happened at the server so far.
+// Events returns the events of the server so far.
 func (s *Server) Events() []ftp.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]ftp.Event(nil), s.events...)
 }
 
-// Commands returns what clients have sent so far, those that a fault answered
-// included. Passwords are masked.
+// Commands returns the commands that clients have sent so far, including those that a
+// fault has answered. Passwords are masked.
 func (s *Server) Commands() []ftp.Command {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]ftp.Command(nil), s.commands...)
 }
 
-// ClearCommands returns those of Commands that came without TLS.
+// ClearCommands is like Commands, but returns only the commands received without TLS.
 func (s *Server) ClearCommands() []ftp.Command {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]ftp.Command(nil), s.clear...)
 }
 
-// WaitEvent waits, for a bounded time, for an event that match agrees to, those
-// that happened already included.
+// WaitEvent returns the first event for which match returns true, including events in
+// the past. It waits up to ten seconds; then the test fails.
 func (s *Server) WaitEvent(match func(ftp.Event) bool) ftp.Event {
 	s.tb.Helper()
 	late := time.After(stepTimeout)

@@ -3,19 +3,19 @@ package ftptest
 import "time"
 
 const (
-	// stepTimeout bounds one step: a dial, a handshake, a line of a recording, an event that
-	// is awaited. On loopback they take less than a millisecond; a test that waits for
-	// longer than this hangs.
+	// stepTimeout is the limit for one step: a dial, a handshake, a line of a script, or an
+	// expected event. On loopback each takes less than a millisecond, so a longer wait means
+	// that the test hangs.
 	stepTimeout = 10 * time.Second
 
-	// flushTimeout bounds the wait for the other end to have what was written, before a reset
-	// destroys it. Only a receiver that does not read makes it last so long.
+	// flushTimeout is the limit for the time until the other end has received everything, before
+	// a reset that would discard it. Only a receiver that does not read makes it last so long.
 	flushTimeout = 5 * time.Second
 
-	// beforeReset is how long a receiver has to find out that it is connected: a connect that
-	// meets a reset fails, and nobody reads the bytes that were there.
+	// beforeReset is the time a receiver has to notice that it is connected. If the reset arrives
+	// earlier, its connect fails, and the bytes before the reset are never read.
 	beforeReset = 10 * time.Millisecond
 
-	// writesPerSecond is how many times a second Slow writes: often enough for a rate to look even.
+	// writesPerSecond is how often Slow writes: often enough for a steady rate.
 	writesPerSecond = 50
 )

@@ -22,7 +22,7 @@ import (
 	"miniftp/ftp/server"
 )
 
-// code is the code of the reply that refused, 0 if err is nil or something else.
+// code returns the code of the reply if err is a refusal, and else 0.
 func code(err error) ftp.Code {
 	var e *ftp.Error
 	if errors.As(err, &e) {
@@ -31,13 +31,13 @@ func code(err error) ftp.Code {
 	return 0
 }
 
-// TestWhen: Skip, Times and the order of several faults say which commands fail.
+// TestWhen checks which commands fail with Skip, Times and several faults.
 func TestWhen(t *testing.T) {
 	refused := func(c ftp.Code) ftptest.Fault { return ftptest.Reply(c, "No.") }
 	tests := []struct {
 		name   string
 		faults []ftptest.Fault
-		want   []ftp.Code // of six SIZE
+		want   []ftp.Code // the replies to six SIZE commands; 0 means success
 	}{
 		{"always", []ftptest.Fault{refused(550)}, []ftp.Code{550, 550, 550, 550, 550, 550}},
 		{"twice", []ftptest.Fault{refused(550).Times(2)}, []ftp.Code{550, 550, 0, 0, 0, 0}},
@@ -60,7 +60,7 @@ func TestWhen(t *testing.T) {
 	}
 }
 
-// TestGreeting: a Greeting can be refused, late, missing or in place of a connection.
+// TestGreeting makes each fault of a greeting.
 func TestGreeting(t *testing.T) {
 	testutil.Long(t)
 	srv := ftptest.NewServer(t, nil)
@@ -91,7 +91,7 @@ func TestGreeting(t *testing.T) {
 	}
 }
 
-// TestAny: a fault of every command gives way to one of a verb's own.
+// TestAny checks that the faults of a verb take precedence over those of Any.
 func TestAny(t *testing.T) {
 	srv := ftptest.NewServer(t, files(t))
 	c := dial(t, srv, ftp.Passive)
@@ -106,7 +106,7 @@ func TestAny(t *testing.T) {
 	}
 }
 
-// ways are how a client can reach a Server.
+// ways holds the kinds of connection between a client and a Server.
 var ways = map[string]struct {
 	option  ftptest.Option
 	mode    client.TLSMode
@@ -118,7 +118,7 @@ var ways = map[string]struct {
 	"implicit": {ftptest.WithImplicitTLS(), client.ImplicitTLS, tls.VersionTLS13},
 }
 
-// everyWay runs f for each way, or the named ones, and each mode of a client.
+// everyWay runs f for each way, or the named ones, and each data mode.
 func everyWay(t *testing.T, f func(t *testing.T, option ftptest.Option, dial func(*ftptest.Server) *client.Client), names ...string) {
 	for name, way := range ways {
 		if names != nil && !slices.Contains(names, name) {
@@ -144,8 +144,8 @@ func everyWay(t *testing.T, f func(t *testing.T, option ftptest.Option, dial fun
 	}
 }
 
-// TestCutExactly: the receiver gets as many bytes as CutAfter says, then an error, on every
-// way and down and up; the next transfer is whole.
+// TestCutExactly checks that the receiver gets exactly the bytes before CutAfter and then an error,
+// in downloads and uploads, on every way. The next transfer succeeds.
 func TestCutExactly(t *testing.T) {
 	testutil.Long(t)
 	everyWay(t, func(t *testing.T, option ftptest.Option, dial func(*ftptest.Server) *client.Client) {
@@ -163,7 +163,7 @@ func TestCutExactly(t *testing.T) {
 			}
 			srv.Fail("STOR", ftptest.CutAfter(n).Times(1))
 			if _, err := c.Store(t.Context(), "/up", strings.NewReader(strings.Repeat("x", fileSize))); err == nil {
-				t.Errorf("CutAfter(%d): an upload passed for whole", n)
+				t.Errorf("CutAfter(%d): the upload succeeded", n)
 			}
 			if info, err := fsys.Stat("/up"); err == nil && info.Size() != n {
 				t.Errorf("CutAfter(%d): the server has %d bytes", n, info.Size())
@@ -186,7 +186,7 @@ func open(t *testing.T, c *client.Client, name string) io.Reader {
 	return r
 }
 
-// TestFaultsUnderTLS: what goes wrong within TLS looks to the client as it does without.
+// TestFaultsUnderTLS checks that the client reports faults with TLS as it does without.
 func TestFaultsUnderTLS(t *testing.T) {
 	testutil.Long(t)
 	everyWay(t, func(t *testing.T, option ftptest.Option, dial func(*ftptest.Server) *client.Client) {
@@ -218,8 +218,8 @@ func TestFaultsUnderTLS(t *testing.T) {
 	})
 }
 
-// TestNetwork: WithLatency delays each round trip, WithRate bounds what moves in a second,
-// Slow and Delay do so for one command; and nothing is lost or turned round on the way.
+// TestNetwork checks that WithLatency delays each round trip and WithRate limits the bytes per second,
+// that Slow and Delay do so for one command, and that no bytes are lost or reordered.
 func TestNetwork(t *testing.T) {
 	testutil.Long(t)
 	body := bytes.Repeat([]byte("0123456789"), 5_000)
@@ -262,7 +262,7 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
-// TestNotResumed: the relay shows the server whether a data connection resumed the session.
+// TestNotResumed checks that the relay resumes the TLS session with the server only if the client does.
 func TestNotResumed(t *testing.T) {
 	requireReuse := ftptest.WithOptions(func(o *server.Options) { o.SessionReuse = dtp.ReuseRequire })
 	srv := ftptest.NewServer(t, files(t), ftptest.WithImplicitTLS(), requireReuse)
@@ -297,7 +297,7 @@ func TestNotResumed(t *testing.T) {
 		defer data.Close()
 		b, _ := io.ReadAll(data)
 		if whole := len(b) == fileSize; whole != (cache != nil) {
-			t.Errorf("with a session to resume: %v, %d bytes came", cache != nil, len(b))
+			t.Errorf("with a session to resume: %v, received %d bytes", cache != nil, len(b))
 		}
 	}
 }

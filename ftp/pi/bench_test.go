@@ -11,7 +11,7 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// BenchmarkPipeline is what the user's end of fifty NOOPs in one write takes.
+// BenchmarkPipeline measures the client's side of fifty NOOPs in one write.
 func BenchmarkPipeline(b *testing.B) {
 	here, there := net.Pipe()
 	const n = 50

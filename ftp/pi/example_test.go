@@ -9,7 +9,7 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// A conversation by hand, to see what a server says.
+// Single commands can be sent to see how a server replies.
 func Example() {
 	srv := ftptest.NewServer(nil, nil)
 	defer srv.Close()

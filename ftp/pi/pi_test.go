@@ -16,9 +16,9 @@ import (
 	"miniftp/ftp/pi"
 )
 
-// scripted is a server that sends its first line as a greeting and answers each command by
-// the next one; "" is no answer. A string may hold several replies, and begin with a wait such
-// as "2s ".
+// scripted starts a server that sends its first line as the greeting, and each further line as the
+// reply to a command; "" means no reply. A line may hold several replies, and begin with a delay
+// such as "2s ".
 func scripted(t *testing.T, cfg pi.Config, lines ...string) (*pi.Conn, <-chan string) {
 	t.Helper()
 	here, there := net.Pipe()
@@ -45,7 +45,7 @@ func scripted(t *testing.T, cfg pi.Config, lines ...string) (*pi.Conn, <-chan st
 				return
 			}
 		}
-		_, _ = io.Copy(io.Discard, in) // until the other end hangs up
+		_, _ = io.Copy(io.Discard, in) // until the client closes the connection
 	})
 	c := pi.New(here, "there:21", cfg)
 	t.Cleanup(func() {
@@ -69,7 +69,7 @@ func TestLogin(t *testing.T) {
 		}
 	}
 	if login := c.Machine().Login; login != ftp.LoggedIn {
-		t.Errorf("the machine says %v", login)
+		t.Errorf("the state of the login is %v", login)
 	}
 }
 
@@ -86,7 +86,7 @@ func TestLoginRefused(t *testing.T) {
 	}
 }
 
-// A cancel leaves a watched connection in step, and ends one that is not.
+// After a cancel, a watched connection can still be used; one that is not watched is closed.
 func TestCancel(t *testing.T) {
 	for _, watched := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -178,7 +178,7 @@ func Test421(t *testing.T) {
 	}
 }
 
-// What comes behind the 234 in the clear may have been put there by somebody in between.
+// Bytes after the 234 that are not encrypted may be from an attacker on the network, and are refused.
 func TestEarlyBytes(t *testing.T) {
 	c, _ := scripted(t, pi.Config{}, "220 hello", "234 go on\r\n230 you are in")
 	_, _ = c.Greeting(t.Context())
@@ -187,7 +187,8 @@ func TestEarlyBytes(t *testing.T) {
 	}
 }
 
-// A server that knows no ABOR may answer the transfer at any time: the connection is given up.
+// A server that does not support ABOR may reply to the transfer at any time, so the connection is
+// closed.
 func TestAbort(t *testing.T) {
 	retr := ftp.Command{Verb: "RETR", Arg: "f"}
 	for _, tt := range []struct {
@@ -216,7 +217,7 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-// What is for watched connections does no harm on one that is not.
+// Methods for watched connections have no effect on one that is not watched.
 func TestNotWatched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := scripted(t, pi.Config{Timeout: time.Second}, "220 hello", "200 fine")

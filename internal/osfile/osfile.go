@@ -1,5 +1,5 @@
-// Package osfile does with open files of the host what package os has no calls for: it
-// copies their owner, mode and attributes, and locks them.
+// Package osfile has operations on open files that package os lacks: it copies owner, mode and
+// attributes, and locks files.
 package osfile
 
 import (
@@ -7,11 +7,10 @@ import (
 	"os"
 )
 
-// Inherit gives the file to the owner, the group, the mode, the access control list and
-// the extended attributes of from, as far as writing to from itself would have kept them:
-// the set-user-ID bit, the set-group-ID bit of a program and file capabilities go, as the
-// kernel takes them from a file that is written to. An error says what this process may
-// not do, or the filesystem can't.
+// Inherit copies the owner, the group, the mode, the access control list and the extended
+// attributes of from to to. It omits what the kernel removes from a file that is written to: the
+// set-user-ID bit, the set-group-ID bit of a program, and file capabilities. It returns an error
+// if this process may not set one of them, or if the filesystem does not support it.
 func Inherit(to, from *os.File) error {
 	fi, err := from.Stat()
 	if err != nil {
@@ -37,7 +36,7 @@ func Inherit(to, from *os.File) error {
 	return err
 }
 
-// Lock marks an open file as in use until it is closed. It reports false if it is marked
-// already, by any process of this host. On network filesystems, where a mark may be asked
-// of a server that does not answer, the error is errors.ErrUnsupported.
+// Lock locks an open file until it is closed. It returns false if the file is already locked, by
+// this or another process of the host. On network filesystems the error is errors.ErrUnsupported,
+// because a lock could wait for a server that does not respond.
 func Lock(f *os.File) (bool, error) { return lock(f) }

@@ -10,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lostOnWrite are attributes that describe the content, and that the kernel takes from a
-// file that is written to.
+// lostOnWrite holds the attributes that describe the content of a file. The kernel removes them
+// when the file is written to.
 var lostOnWrite = []string{"security.capability", "security.ima", "security.evm"}
 
 // accessList is the attribute that holds the access control list of a file.
 const accessList = "system.posix_acl_access"
 
-// inheritAttributes copies the extended attributes, of which access control lists are
-// one. A list that the new file has got from its directory goes if the old one has none:
-// it may let others in.
+// inheritAttributes copies the extended attributes, which include the access control list. If from
+// has no such list, it also removes the list that to has got from its directory, because that may
+// admit users who could not read from.
 func inheritAttributes(to, from *os.File) error {
 	return withFD(from, func(from int) error {
 		names, err := listAttributes(from)
@@ -58,7 +58,7 @@ func listAttributes(fd int) ([]string, error) {
 	return strings.Split(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00"), nil
 }
 
-// maxAttribute is the most that the kernel returns of names or of a value, in bytes.
+// maxAttribute is the kernel's limit in bytes for the list of names, and for a value.
 const maxAttribute = 64 << 10
 
 func copyAttributes(to, from int, names []string) error {
@@ -75,7 +75,7 @@ func copyAttributes(to, from int, names []string) error {
 			return err
 		}
 		if m, err := unix.Fgetxattr(to, name, old); err == nil && bytes.Equal(old[:m], value[:n]) {
-			continue // such as a label that the system sets, and that only it may set
+			continue // it may be a label that only the system may set
 		}
 		if err := unix.Fsetxattr(to, name, value[:n], 0); err != nil {
 			return err
@@ -84,7 +84,7 @@ func copyAttributes(to, from int, names []string) error {
 	return nil
 }
 
-// networkFilesystems are kinds (statfs(2)) whose locks are another machine's.
+// networkFilesystems holds the types (statfs(2)) of filesystems whose locks another machine manages.
 var networkFilesystems = map[uint32]bool{
 	0x6969: true, 0x517b: true, 0xff534d42: true, 0xfe534d42: true, // NFS, SMB, CIFS, SMB2
 	0x65735546: true, 0x01021997: true, 0x00c36400: true, // FUSE, 9P, Ceph
@@ -108,7 +108,7 @@ func lock(f *os.File) (bool, error) {
 	return false, errors.ErrUnsupported
 }
 
-// withFD calls f with the descriptor. Unlike File.Fd it leaves the file as it is.
+// withFD calls f with the descriptor of file. Unlike File.Fd, it does not make the file blocking.
 func withFD(file *os.File, f func(fd int) error) error {
 	raw, err := file.SyscallConn()
 	if err != nil {

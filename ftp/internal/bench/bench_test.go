@@ -15,24 +15,24 @@ import (
 var (
 	part   = flag.String("part", "", "measure servers, clients or growth only")
 	rounds = flag.Int("rounds", 3, "interleaved rounds of each row")
-	only   = flag.String("only", "", "rows whose title holds this")
-	with   = flag.String("with", strings.Join(peers.Names(), ","), "the stock servers to measure beside")
-	brief  = flag.Bool("brief", false, "small amounts, to see that all of it works")
-	report = flag.String("report", "", "write what was measured to this file, between its markers, and the plots beside it")
+	only   = flag.String("only", "", "measure only rows whose title contains this")
+	with   = flag.String("with", strings.Join(peers.Names(), ","), "the stock servers to measure")
+	brief  = flag.Bool("brief", false, "use small amounts, to check that everything works")
+	report = flag.String("report", "", "write the figures to this file, between its markers, and the plots to its directory")
 )
 
-// amounts are how much is moved, listed and opened.
+// amounts holds the sizes and counts of what is transferred, listed and opened.
 type amounts struct {
-	time         string // of a row with many operations
+	time         string // the duration of a row with many operations
 	large, tls   int64  // bytes
 	text, twenty int64
 	small        int64
 	ten, hundred int // entries of directories
-	many         int // downloads at once
-	idle, forked int // sessions; of a server with a process for each
+	many         int // concurrent downloads
+	idle, forked int // idle sessions; those of a server with a process for each session
 	idleTLS      int
 
-	mirror, slow, chain, tree int // files
+	mirror, slow, chain, tree int // numbers of files
 	middle                    int64
 }
 
@@ -45,23 +45,23 @@ func size() amounts {
 
 const gib = 1 << 30
 
-// parts are what can be measured, in this order.
+// parts holds the parts of the measurement, in their order.
 var parts = []struct {
 	name string
-	run  func(l *lab) string // what goes between the markers
+	run  func(l *lab) string // returns the text between the markers of the part
 }{
 	{"servers", (*lab).servers},
 	{"clients", (*lab).clients},
 	{"growth", (*lab).growth},
 }
 
-// BenchmarkPeers measures all parts. It is one benchmark, whose one iteration is all of it.
+// BenchmarkPeers measures all parts in a single iteration.
 func BenchmarkPeers(b *testing.B) {
 	if *brief && *report != "" {
-		b.Fatal("-brief: such figures are not for a report")
+		b.Fatal("-brief can't be combined with -report")
 	}
 	if *only != "" && *report != "" {
-		b.Fatal("-only: a report is for all rows")
+		b.Fatal("-only can't be combined with -report")
 	}
 	l := newLab(b)
 	known := false
@@ -79,11 +79,11 @@ func BenchmarkPeers(b *testing.B) {
 		}
 	}
 	if !known {
-		b.Fatalf("-part %q: there is no such part", *part)
+		b.Fatalf("-part %q: want servers, clients or growth", *part)
 	}
 }
 
-// lab is where a run is made: the program, and the files in memory where there is a tmpfs.
+// lab holds the program to measure and the files for a run, which are in memory if there is a tmpfs.
 type lab struct {
 	tb   testing.TB
 	bin  string
@@ -100,7 +100,7 @@ func newLab(tb testing.TB) *lab {
 		tb.Cleanup(func() { _ = os.RemoveAll(dir) })
 		l.root = dir
 	}
-	check(tb, os.Chmod(l.root, 0o755)) // pure-ftpd's user is nobody
+	check(tb, os.Chmod(l.root, 0o755)) // because pure-ftpd's user is nobody
 	l.bin = build(tb)
 	return l
 }
@@ -112,12 +112,12 @@ func check(tb testing.TB, err error) {
 	}
 }
 
-// say tells how far a run is.
+// say prints the progress of a run.
 func say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
 }
 
-// dir is a directory of the lab that is made by fill when it is first asked for.
+// dir returns a directory of the lab. In the first call for a name, fill creates its content.
 func (l *lab) dir(name string, fill func(dir string)) string {
 	dir := filepath.Join(l.root, name)
 	if _, err := os.Stat(dir); err == nil {
@@ -128,8 +128,8 @@ func (l *lab) dir(name string, fill func(dir string)) string {
 	return dir
 }
 
-// file writes a file of lines of text. Each page of it is there: a hole would be read
-// faster than any file.
+// file writes a file of lines of text. It has no holes, because these are read faster than
+// real data.
 func (l *lab) file(name string, size int64) {
 	f, err := os.Create(name)
 	check(l.tb, err)
@@ -143,10 +143,10 @@ func (l *lab) file(name string, size int64) {
 
 var lines = []byte(strings.Repeat(strings.Repeat("x", 63)+"\n", 1<<14))
 
-// fileName is the name of the i-th of many files, from 1 on.
+// fileName returns the name of the i-th of many files, counted from 1.
 func fileName(i int) string { return fmt.Sprintf("f%06d", i) }
 
-// files are n files of a size.
+// files returns a function that creates n files of a size.
 func (l *lab) files(dir string, n int, size int64) {
 	for i := range n {
 		check(l.tb, os.WriteFile(filepath.Join(dir, fileName(i+1)), lines[:size], 0o644))

@@ -37,7 +37,7 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// A ratio above 1 is always in our favour, and a mark is that of the higher bound.
+// A ratio above 1 always means that miniftp is better. The mark is that of the highest bound reached.
 func TestMark(t *testing.T) {
 	for _, tt := range []struct {
 		m      measure
@@ -74,7 +74,7 @@ func TestLine(t *testing.T) {
 		t.Errorf("%q, %v; want %q", line, ratio, want)
 	}
 	if columns := strings.Count(line, "|"); columns != strings.Count(strings.SplitAfter(head(make([]string, 4)), "\n")[0], "|") || columns != strings.Count(strings.SplitAfter(head(make([]string, 4)), "\n")[1], "|") {
-		t.Errorf("the head is no head of %q:\n%s", line, head(make([]string, 4)))
+		t.Errorf("the head does not fit the line %q:\n%s", line, head(make([]string, 4)))
 	}
 	m = measure{title: "13", cost: true, hold: 8, aim: 4, fixed: true}
 	if line, _ = m.line([][]float64{{7}}, []string{""}); !strings.HasSuffix(line, "| ≤ 8 / 4 | hold |\n") {
@@ -118,7 +118,7 @@ func TestParseLoad(t *testing.T) {
 	}
 }
 
-// Only what is between the markers of a part is replaced.
+// Only the text between the markers of a part is replaced.
 func TestBlock(t *testing.T) {
 	const old = "a\n<!-- one: begin -->\nold\n<!-- one: end -->\nb\n<!-- two: begin -->\nkept\n<!-- two: end -->\nc\n"
 	name := filepath.Join(t.TempDir(), "page.md")
@@ -137,7 +137,7 @@ func TestBlock(t *testing.T) {
 	}
 }
 
-// Every part has its place in the report.
+// The report has markers for every part.
 func TestReportHasMarkers(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/performance.md")
 	check(t, err)
@@ -148,8 +148,7 @@ func TestReportHasMarkers(t *testing.T) {
 	}
 }
 
-// The points of a plot are where their logarithms put them; what is not above zero is
-// left out.
+// The axes of a plot are logarithmic. Values that are not above zero are omitted.
 func TestPlot(t *testing.T) {
 	svg := plot("A & B", "sessions", []curve{
 		{"KiB", []point{{1, 10}, {10, 100}, {100, 1000}}},
@@ -176,7 +175,7 @@ func TestPlot(t *testing.T) {
 	left, right, foot := shape.Circles[0], shape.Circles[2], shape.Circles[3]
 	middle := shape.Circles[1]
 	if left.X != leftEdge || right.X != sheetWide-rightEdge || middle.X != (left.X+right.X)/2 || middle.Y != (left.Y+right.Y)/2 {
-		t.Errorf("a straight line is none: %+v", shape.Circles)
+		t.Errorf("the points are not on a straight line: %+v", shape.Circles)
 	}
 	if left.Y != sheetHigh-bottomEdge || right.Y != topEdge || foot.Y != left.Y || foot.X != middle.X || foot.Class != "c1" {
 		t.Errorf("%+v", shape.Circles)
@@ -189,7 +188,7 @@ func TestPlot(t *testing.T) {
 	}
 }
 
-// relayed is a connection through a relay to a server of the test.
+// relayed returns a connection through a relay to a server of the test.
 func relayed(t *testing.T, serve func(conn *net.TCPConn)) *net.TCPConn {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -214,13 +213,13 @@ func relayed(t *testing.T, serve func(conn *net.TCPConn)) *net.TCPConn {
 	t.Cleanup(func() {
 		_ = conn.Close()
 		if n := r.calls.Load(); n != 1 {
-			t.Errorf("%d connections were counted", n)
+			t.Errorf("the relay counted %d connections", n)
 		}
 	})
 	return conn.(*net.TCPConn)
 }
 
-// Bytes go both ways unchanged, and one direction may end before the other.
+// A relay changes no bytes in either direction, and one direction may end before the other.
 func TestRelay(t *testing.T) {
 	sent, answer := make([]byte, 5<<20+7), make([]byte, 3<<20+1)
 	for i := range sent {
@@ -229,7 +228,7 @@ func TestRelay(t *testing.T) {
 	copy(answer, sent[1000:])
 	var got []byte
 	conn := relayed(t, func(conn *net.TCPConn) {
-		got, _ = io.ReadAll(conn) // to the end, which is half a close
+		got, _ = io.ReadAll(conn) // to the end of one direction
 		_, _ = conn.Write(answer)
 	})
 	_, err := conn.Write(sent)
@@ -238,15 +237,15 @@ func TestRelay(t *testing.T) {
 	back, err := io.ReadAll(conn)
 	check(t, err)
 	if !bytes.Equal(back, answer) {
-		t.Errorf("%d bytes came back, not the same as %d", len(back), len(answer))
+		t.Errorf("received an answer of %d bytes, want the %d bytes sent", len(back), len(answer))
 	}
 	if !bytes.Equal(got, sent) {
-		t.Errorf("%d bytes came, not the same as %d", len(got), len(sent))
+		t.Errorf("received %d bytes, want the %d bytes sent", len(got), len(sent))
 	}
 }
 
-// A connection that is cut off at one end is cut off at the other: no file that was cut
-// short looks whole.
+// A connection that is reset on one side is reset on the other, so that a truncated file does not look
+// complete.
 func TestRelayCut(t *testing.T) {
 	conn := relayed(t, func(conn *net.TCPConn) {
 		_, _ = io.ReadFull(conn, make([]byte, 4))
@@ -255,11 +254,11 @@ func TestRelayCut(t *testing.T) {
 	_, err := conn.Write([]byte("data"))
 	check(t, err)
 	if b, err := io.ReadAll(conn); err == nil {
-		t.Errorf("%d bytes and an orderly end", len(b))
+		t.Errorf("%d bytes, and the connection ended without a reset", len(b))
 	}
 }
 
-// A relay that ends takes its connections with it.
+// A relay that ends closes its connections.
 func TestRelayEnds(t *testing.T) {
 	s := &scope{TB: t}
 	r := newRelay(s, 1)
@@ -276,7 +275,7 @@ func TestRelayEnds(t *testing.T) {
 	if _, err := io.ReadAll(far); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
 	}
-	_, _ = io.ReadAll(conn) // it ends
+	_, _ = io.ReadAll(conn) // returns because the relay closes the connection
 }
 
 func TestScope(t *testing.T) {
@@ -304,7 +303,7 @@ func TestScope(t *testing.T) {
 	}
 }
 
-// What did not come whole has no time.
+// An incomplete transfer has no time.
 func TestCell(t *testing.T) {
 	c := new(cell)
 	c.add(&spent{wall: 1}, nil)

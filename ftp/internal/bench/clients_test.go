@@ -14,18 +14,18 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// oneWay is half the round trip of the long line.
+// oneWay is half the round-trip time of the relay.
 const oneWay = 20 * time.Millisecond
 
-// clientRow is one thing that all clients do.
+// clientRow is a task for all clients.
 type clientRow struct {
 	do       string
-	tree     string // what is moved: a directory, or with get and put the one file in it
+	tree     string // what is transferred: a directory, or with get and put the one file in it
 	files    int
-	size     int64 // of a file
+	size     int64 // of each file
 	sessions int
-	far      bool // over the long line
-	own      bool // miniftp's client and server only
+	far      bool // through the relay with the long round-trip time
+	own      bool // only with miniftp's client and server
 	shown    []clientFigure
 }
 
@@ -35,10 +35,11 @@ type clientFigure struct {
 	of func(s spent, files int) float64
 }
 
-// title names a row.
+// title returns the title of a row.
 func (r clientRow) title() string { return r.shown[0].title }
 
-// once are the rows in which the line is what takes the time, or that take long.
+// once reports whether the row is measured only once, because the round trips determine its time
+// or because it takes long.
 func (r clientRow) once() bool { return r.far || r.own }
 
 func wall(s spent, _ int) float64  { return s.wall }
@@ -47,7 +48,7 @@ func rss(s spent, _ int) float64   { return s.rss }
 func calls(s spent, _ int) float64 { return s.calls }
 func trips(s spent, n int) float64 { return s.wall / (2 * oneWay).Seconds() / float64(n) }
 
-// tripsEach100 are round trips for each hundred files.
+// tripsEach100 returns the number of round trips for each hundred files.
 func tripsEach100(s spent, n int) float64 { return 100 * trips(s, n) }
 
 func (l *lab) clientRows() []clientRow {
@@ -97,26 +98,26 @@ func (l *lab) clientRows() []clientRow {
 	return rows
 }
 
-// clientServers are the servers that the clients are measured with.
+// clientServers holds the servers with which the clients are measured.
 var clientServers = []string{"miniftp", "vsftpd"}
 
-// field is where the clients work: a server, near and at the end of the long line.
+// field is a server for the clients, both directly and through a relay.
 type field struct {
 	target *target
-	near   string // where it listens
-	far    string // where the relay does
-	relay  *relay // nil: none
+	near   string // the address of the server
+	far    string // the address of the relay
+	relay  *relay // nil if there is none
 	work   *lab
 	scope  *scope
 }
 
-// passive is how many ports the servers have for data connections: a relay has a
-// listener on each.
+// passive is the number of ports for data connections of a server. A relay has a listener for
+// each.
 const passive = 200
 
-// newField starts a server and a relay before it, on another address and the same
-// ports, so that what EPSV tells is right at either end; PASV tells the relay's address
-// where far says so.
+// newField starts a server and a relay in front of it. The relay has another address and the same
+// ports, so replies to EPSV are correct for both. If far is true, replies to PASV contain the
+// address of the relay.
 func (l *lab) newField(s *scope, name, root string, far bool) *field {
 	const behind = "127.0.0.2"
 	first := testutil.FreePorts(s, passive)
@@ -137,7 +138,7 @@ func (l *lab) newField(s *scope, name, root string, far bool) *field {
 	return f
 }
 
-// calls are the connections that went through the relay so far.
+// calls returns the number of connections through the relay so far.
 func (f *field) calls() float64 {
 	if f.relay == nil {
 		return 0
@@ -165,14 +166,14 @@ func (l *lab) clients() string {
 	return out.String() + missing.String()
 }
 
-// cell is what one client did in a row.
+// cell holds the results of one client in a row.
 type cell struct {
 	runs []spent
-	word string // in place of figures
+	word string // shown instead of figures
 	why  string
 }
 
-// clientRow runs one row at one server and returns its lines.
+// clientRow runs a row with one server and returns its lines.
 func (l *lab) clientRow(r clientRow, server string, missing *notes) []string {
 	root := l.dir("served", func(dir string) { check(l.tb, os.Chmod(dir, 0o777)) })
 	l.clientTree(r, root)
@@ -212,8 +213,8 @@ func (l *lab) clientRow(r clientRow, server string, missing *notes) []string {
 	return all
 }
 
-// round lets each client work once, in turn. Over the long line those that move small
-// files do so side by side: they mostly wait.
+// round runs each client once, one after the other. Through the relay, clients that transfer small
+// files run concurrently, because they mostly wait.
 func (f *field) round(r clientRow, cells []cell, round int) {
 	var wg sync.WaitGroup
 	for turn := range cells {
@@ -239,7 +240,7 @@ func (f *field) round(r clientRow, cells []cell, round int) {
 	wg.Wait()
 }
 
-// add takes in a run.
+// add adds the result of a run.
 func (c *cell) add(s *spent, err error) {
 	switch {
 	case s == nil && err == nil:
@@ -253,8 +254,8 @@ func (c *cell) add(s *spent, err error) {
 	}
 }
 
-// once runs one client in a directory of its own, and looks whether all came. Nil is
-// that it can't do such a thing.
+// once runs a client in a new directory and checks that all files have arrived. It returns nil
+// if the client does not support the task.
 func (f *field) once(s *scope, r clientRow, client string) (*spent, error) {
 	target := f.work.dir("got-"+client, func(string) {})
 	defer os.RemoveAll(target)
@@ -298,12 +299,12 @@ func (f *field) once(s *scope, r clientRow, client string) (*spent, error) {
 	}
 	files, size, err := held(target)
 	if err == nil && (files != r.files || size != int64(r.files)*r.size) {
-		err = fmt.Errorf("%d files with %d bytes came, of %d with %d", files, size, r.files, int64(r.files)*r.size)
+		err = fmt.Errorf("received %d files with %d bytes, want %d with %d", files, size, r.files, int64(r.files)*r.size)
 	}
 	return &took, err
 }
 
-// clientTree makes what a row moves.
+// clientTree creates the files for a row.
 func (l *lab) clientTree(r clientRow, root string) {
 	dir := filepath.Join(root, r.tree)
 	if _, err := os.Stat(dir); err == nil {

@@ -11,7 +11,7 @@ import (
 	"miniftp/ftp/internal/peers"
 )
 
-// What a client is to do.
+// The kinds of task for a client.
 const (
 	get  = "get"  // a file
 	put  = "put"  // a file
@@ -19,19 +19,20 @@ const (
 	up   = "up"   // all files of a directory
 )
 
-// work is one thing to do: remote is a path at the server without a leading slash,
-// local one of this machine.
+// work is a task. remote is a path on the server without a leading slash, and local a path on this
+// host.
 type work struct {
 	do            string
 	remote, local string
-	files         int // of a directory
+	files         int // the number of files in the directory
 	sessions      int
 }
 
-// clientNames are the clients in the order of their columns, ours first.
+// clientNames holds the clients in the order of their columns, miniftp first.
 var clientNames = []string{"miniftp", "curl", "lftp", "wget", "ncftp", "rclone"}
 
-// command is how a client does something at the server at addr; nil if it can't.
+// command returns the command with which a client does w with the server at addr, or nil if the
+// client does not support it.
 func (l *lab) command(client string, w work, addr string, t *target) []string {
 	host, port, _ := net.SplitHostPort(addr)
 	user := t.user + ":" + t.password
@@ -58,7 +59,7 @@ func (l *lab) command(client string, w work, addr string, t *target) []string {
 	return nil
 }
 
-// curl has no notion of directories: it is given all the names.
+// curl does not transfer directories, so it gets all names.
 func curl(w work, url string) []string {
 	argv := []string{"curl", "-sS"}
 	if w.sessions > 1 {
@@ -78,7 +79,7 @@ func curl(w work, url string) []string {
 	return append(argv, "-T", w.local, url)
 }
 
-// lftp with several sessions is tuned for them.
+// lftp gets the settings that make it fast with several sessions.
 func lftp(w work, open string) []string {
 	script := []string{"set net:max-retries 2", "set cmd:fail-exit yes"}
 	tuned := w.sessions > 1
@@ -118,7 +119,7 @@ func wget(w work, url string) []string {
 	return nil
 }
 
-// ncftp keeps the names of files, so they are those of the directories' ends.
+// ncftpget and ncftpput keep the names of files, so one of their arguments is a directory.
 func ncftp(w work, at []string) []string {
 	if w.sessions > 1 {
 		return nil
@@ -134,7 +135,7 @@ func ncftp(w work, at []string) []string {
 	return append(append([]string{"ncftpput", "-R"}, at...), w.remote, w.local)
 }
 
-// rclone's sessions can't be held to one: it may open another for each of its kinds of work.
+// rclone cannot be limited to one session: it may open another for each kind of operation.
 func rclone(w work, at []string) []string {
 	n := strconv.Itoa(w.sessions)
 	remote := ":ftp:" + w.remote
@@ -151,7 +152,7 @@ func rclone(w work, at []string) []string {
 	return nil
 }
 
-// obscured is a password as rclone takes it.
+// obscured returns a password in the form that rclone expects.
 func obscured(password string) string {
 	out, err := exec.Command("rclone", "obscure", password).Output()
 	if err != nil {
@@ -160,8 +161,8 @@ func obscured(password string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// installed returns the program that a command runs; rclone, which the project does not
-// install, is measured where it is there.
+// installed returns the path of a client's program. .ci/peers does not install rclone, so it is
+// measured only where it is installed.
 func installed(s *scope, argv []string) []string {
 	if argv[0] == "rclone" {
 		path, err := exec.LookPath("rclone")

@@ -1,8 +1,7 @@
-// Package bench measures miniftp beside stock servers and clients, in one run and
-// in turn, so that only ratios matter, and how its cost grows. It holds benchmarks
-// only:
+// Package bench compares miniftp with stock servers and clients, and measures how its
+// cost grows with the load. The programs take turns in a single run, so the ratios of
+// their figures are meaningful on any machine. The package contains only benchmarks.
+// To run them, and to write docs/performance.md and its plots:
 //
 //	make bench
-//
-// runs them and writes docs/performance.md and the plots beside it.
 package bench

@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// measure is one figure, and what it is to be. For rates more is better, for costs less.
+// measure describes a figure and its goals.
 type measure struct {
 	title, unit string
-	cost        bool
-	hold, aim   float64 // bounds of the ratio to the best peer, or, with fixed, of our own figure; 0: none
+	cost        bool    // whether less is better
+	hold, aim   float64 // bounds for the ratio to the best peer or, if fixed, for our figure; 0 means none
 	fixed       bool
 }
 
-// ratio is how much better we are than the best peer: above 1, we are. It is 0 where
+// ratio returns the ratio of our figure to that of the best peer. Above 1, ours is better. It is 0 if
 // one of them is unknown.
 func (m measure) ratio(ours float64, theirs []float64) float64 {
 	best := 0.0
@@ -35,7 +35,7 @@ func (m measure) ratio(ours float64, theirs []float64) float64 {
 	return ours / best
 }
 
-// mark says what was reached of hold and aim.
+// mark returns a mark that shows whether hold and aim were reached.
 func (m measure) mark(ours, ratio float64) string {
 	reached := func(bound float64) bool { return ratio >= bound }
 	v := ratio
@@ -54,7 +54,7 @@ func (m measure) mark(ours, ratio float64) string {
 	return "short"
 }
 
-// goal is hold and aim in words.
+// goal describes hold and aim.
 func (m measure) goal() string {
 	if m.aim == 0 {
 		return "–"
@@ -66,8 +66,8 @@ func (m measure) goal() string {
 	return fmt.Sprintf("%s %g / %g", sign, m.hold, m.aim)
 }
 
-// line is a row of a table: ours is the first column. What has no figure is told by
-// words, where there are some. The ratio is that to the best of the others.
+// line returns a row of a table, and its ratio. The first column is ours. A missing figure is
+// replaced by its word, if there is one.
 func (m measure) line(columns [][]float64, words []string) (line string, ratio float64) {
 	var out strings.Builder
 	fmt.Fprintf(&out, "| %s | %s |", m.title, m.unit)
@@ -85,7 +85,7 @@ func (m measure) line(columns [][]float64, words []string) (line string, ratio f
 	return out.String(), ratio
 }
 
-// head is the head of a table of such rows.
+// head returns the head of a table of such rows.
 func head(columns []string) string {
 	return "| measure | unit | " + strings.Join(columns, " | ") + " | ratio | spread | hold / aim | reached |\n" +
 		strings.Repeat("|---", len(columns)+6) + "|\n"
@@ -103,7 +103,7 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-// spread is how far the furthest one is from the median, in percent.
+// spread returns the largest distance from the median, in percent.
 func spread(v []float64) float64 {
 	mid, far := median(v), 0.0
 	if mid == 0 {
@@ -115,7 +115,7 @@ func spread(v []float64) float64 {
 	return far
 }
 
-// number is a figure in about three digits; none is a dash.
+// number formats a figure with about three digits, or as a dash if it is missing.
 func number(v float64) string {
 	switch {
 	case v == 0:
@@ -130,7 +130,7 @@ func number(v float64) string {
 	return fmt.Sprintf("%.3f", v)
 }
 
-// setting says what the figures were measured on.
+// setting describes the machine and the programs of the measurement.
 func setting() string {
 	kernel := runtime.GOOS
 	if b, err := exec.Command("uname", "-sr").Output(); err == nil {
@@ -139,7 +139,7 @@ func setting() string {
 	return fmt.Sprintf("%s, %s, %d processors, loopback, files in memory", kernel, runtime.Version(), runtime.NumCPU())
 }
 
-// notes are why some cells are empty, each reason once.
+// notes returns the reasons for empty cells, each once.
 type notes []string
 
 func (n *notes) add(format string, args ...any) {

@@ -12,7 +12,7 @@ import (
 
 // growing is a load in several sizes.
 type growing struct {
-	name   string // of the plot's file
+	name   string // the name of the plot's file
 	title  string
 	axis   string
 	sizes  []int64
@@ -23,7 +23,7 @@ type growing struct {
 type series struct {
 	name   string
 	server string
-	most   int64 // the largest size that is tried; 0: all
+	most   int64 // the largest size that is measured; 0 means all
 	run    func(l *lab, t *target, size int64) (result, string)
 	opts   peers.Options
 	root   func(l *lab, size int64) string
@@ -34,7 +34,7 @@ type series struct {
 type column struct {
 	name  string
 	of    func(r result, size float64) float64
-	aside bool // it is in the table only
+	aside bool // whether it is only in the table
 }
 
 // growth measures how the cost grows, each size once.
@@ -97,7 +97,8 @@ func (l *lab) grow(g growing, missing *notes) string {
 	return fmt.Sprintf("\n### %s\n\n![%s](%s)\n\n%s", g.title, g.title, file, table(g.axis, heads, g.sizes, cells))
 }
 
-// growOnce starts a server and loads it; no result is that the size is not for it.
+// growOnce starts a server and runs the load. It returns no result for a size that the series
+// excludes.
 func (l *lab) growOnce(s series, size int64) (r result, problem string) {
 	if s.most > 0 && size > s.most {
 		return nil, ""
@@ -112,7 +113,7 @@ func (l *lab) growOnce(s series, size int64) (r result, problem string) {
 	return r, problem
 }
 
-// table has a line for each size.
+// table returns a table with a line for each size.
 func table(axis string, heads []string, sizes []int64, cells [][]float64) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "| %s | %s |\n%s|\n", axis, strings.Join(heads, " | "), strings.Repeat("|---", len(heads)+1))
@@ -126,7 +127,7 @@ func table(axis string, heads []string, sizes []int64, cells [][]float64) string
 	return out.String()
 }
 
-// grouped writes a number with commas.
+// grouped formats a number with commas between thousands.
 func grouped(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -135,7 +136,7 @@ func grouped(n int64) string {
 	return s
 }
 
-// room reports whether a file of that size fits into memory.
+// room reports whether a file of that size fits into the available memory.
 func (l *lab) room(size int64) bool {
 	b, err := os.ReadFile("/proc/meminfo")
 	return err == nil && float64(size+2*gib) < 1024*statusField(string(b), "MemAvailable:")

@@ -9,7 +9,7 @@ import (
 	"miniftp/ftp/internal/peers"
 )
 
-// growths are the four loads whose growth is measured.
+// growths returns the four loads whose growth is measured.
 func (l *lab) growths() []growing {
 	all := []growing{l.sessions(), l.entries(), l.sizes(), l.transfers()}
 	if *brief {
@@ -20,7 +20,7 @@ func (l *lab) growths() []growing {
 	return all
 }
 
-// fieldOf is a number of a result, scaled.
+// fieldOf returns a function that scales a number of a result.
 func fieldOf(name string, scale float64) func(result, float64) float64 {
 	return func(r result, _ float64) float64 { return r[name] * scale }
 }
@@ -73,14 +73,14 @@ func (l *lab) sizes() growing {
 	store := func(l *lab, t *target, n int64) (result, string) {
 		flags := []string{"--time", "500ms", "--size", strconv.FormatInt(n, 10)}
 		if n >= gib {
-			flags = append(flags, "--count", "1") // a second one would need room beside the first
+			flags = append(flags, "--count", "1") // a second file would need space next to the first
 		}
 		if !l.room(n) {
 			return nil, "there is no room for it in memory"
 		}
 		return l.load(t, "put-large", "", flags...)
 	}
-	// Without room for it a large file is a hole but for its first GiB.
+	// If there is not enough space, a large file is a hole after its first GiB.
 	root := func(l *lab, n int64) string {
 		return l.dir(fmt.Sprintf("sizes-%d", n), func(dir string) {
 			name, there := filepath.Join(dir, "file"), n

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// result is a row of miniftp bench --json: its numbers by their names.
+// result holds the numbers of a row of miniftp bench --json, by name.
 type result map[string]float64
 
-// load runs one row of miniftp bench against a server. What it measured is nil if there
-// is a problem.
+// load runs a row of miniftp bench against a server. It returns either a result or the
+// description of a problem.
 func (l *lab) load(t *target, row, dir string, flags ...string) (result, string) {
 	args := []string{"bench", "--json", "--timeout", "60s", "--only", row, "--server-pid", strconv.Itoa(t.pid)}
 	if t.certs != nil {
@@ -31,7 +31,7 @@ func (l *lab) load(t *target, row, dir string, flags ...string) (result, string)
 	return parseLoad(out.Bytes(), firstLine(errs.String()), err)
 }
 
-// parseLoad reads what the one row of a run says.
+// parseLoad parses the output of a run with one row.
 func parseLoad(out []byte, said string, err error) (result, string) {
 	var all struct{ Rows []map[string]any }
 	if json.Unmarshal(out, &all) != nil || len(all.Rows) != 1 {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// point is one of a curve.
+// point is a point of a curve.
 type point struct{ x, y float64 }
 
 // curve is a line of a plot.
@@ -16,16 +16,16 @@ type curve struct {
 	points []point
 }
 
-// The sheet of a plot, in pixels.
+// The sizes of a plot, in pixels.
 const (
 	sheetWide, sheetHigh = 800, 480
 	leftEdge, rightEdge  = 70, 30
 	topEdge, bottomEdge  = 90, 60
 )
 
-// axis lays decades on pixels.
+// axis maps powers of ten to pixels.
 type axis struct {
-	lo, hi   int // powers of ten
+	lo, hi   int // exponents of ten
 	from, to float64
 }
 
@@ -45,8 +45,8 @@ func (a axis) at(v float64) float64 {
 	return a.from + (a.to-a.from)*(math.Log10(v)-float64(a.lo))/float64(a.hi-a.lo)
 }
 
-// plot draws curves on logarithmic axes, for light and dark pages. What is not above
-// zero has no place there and is left out.
+// plot returns an SVG with curves on logarithmic axes, for light and dark pages. Values that are not
+// above zero are omitted.
 func plot(title, xName string, curves []curve) string {
 	var xs, ys []float64
 	for i := range curves {
@@ -99,7 +99,7 @@ func grid(out *strings.Builder, x, y axis) {
 	}
 }
 
-// decade writes a power of ten.
+// decade formats a power of ten.
 func decade(d int) string {
 	switch {
 	case d >= 9:

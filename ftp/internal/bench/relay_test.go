@@ -10,22 +10,21 @@ import (
 	"time"
 )
 
-// relay passes connections on unchanged and late, as a long line does. It has no bound
-// on what is on the way but memory's. A kernel answers callers at once, so the three
-// ways of the handshake are made up for: the other end is called when the caller's ACK
-// would have reached it.
+// relay forwards connections unchanged, with a delay. The amount of data on its way is not limited.
+// The kernel completes the TCP handshake with a client at once. To make up for that, the relay dials
+// the server only when the client's ACK would have arrived there, after three times the delay.
 type relay struct {
 	oneWay time.Duration
 	done   chan struct{}
 	wg     sync.WaitGroup
-	calls  atomic.Int64 // connections so far
+	calls  atomic.Int64 // the number of connections so far
 
 	mu    sync.Mutex
 	ended bool
 	open  map[io.Closer]bool
 }
 
-// newRelay is a relay that ends with the test.
+// newRelay returns a relay that ends with the test.
 func newRelay(tb testing.TB, oneWay time.Duration) *relay {
 	r := &relay{oneWay: oneWay, done: make(chan struct{}), open: map[io.Closer]bool{}}
 	tb.Cleanup(r.close)
@@ -43,7 +42,7 @@ func (r *relay) close() {
 	r.wg.Wait()
 }
 
-// hold has close end a connection; it reports whether there is still time for one.
+// hold registers a connection for close. If the relay has ended, it closes c and returns false.
 func (r *relay) hold(c io.Closer) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -62,7 +61,7 @@ func (r *relay) drop(c io.Closer) {
 	_ = c.Close()
 }
 
-// forward listens and passes on to target. It returns where it listens.
+// forward listens and forwards connections to target. It returns the address of the listener.
 func (r *relay) forward(tb testing.TB, listen, target string) string {
 	tb.Helper()
 	ln, err := net.Listen("tcp", listen)
@@ -83,7 +82,7 @@ func (r *relay) forward(tb testing.TB, listen, target string) string {
 	return ln.Addr().String()
 }
 
-// carry passes one connection on until both directions have ended.
+// carry forwards a connection until both directions have ended.
 func (r *relay) carry(caller *net.TCPConn, target string) {
 	if !r.hold(caller) {
 		return
@@ -92,7 +91,7 @@ func (r *relay) carry(caller *net.TCPConn, target string) {
 	up := r.read(caller)
 	defer func() {
 		_ = caller.Close()
-		for range up { // the reader ends
+		for range up { // so that the reader can end
 		}
 	}()
 	if !r.wait(time.Now().Add(3 * r.oneWay)) {
@@ -115,7 +114,7 @@ func (r *relay) carry(caller *net.TCPConn, target string) {
 	wg.Wait()
 }
 
-// chunk is what was read at one time, and when it has to be passed on.
+// chunk holds bytes that were read, and the time at which to forward them.
 type chunk struct {
 	due time.Time
 	b   []byte
@@ -126,7 +125,7 @@ const chunkSize = 32 << 10
 
 var chunks = sync.Pool{New: func() any { b := make([]byte, chunkSize); return &b }}
 
-// read reads until the end, which is the last chunk.
+// read reads until the end, for which it sends a last chunk.
 func (r *relay) read(from *net.TCPConn) <-chan chunk {
 	way := make(chan chunk, 1024)
 	r.wg.Go(func() {
@@ -147,7 +146,7 @@ func (r *relay) read(from *net.TCPConn) <-chan chunk {
 	return way
 }
 
-// write passes on what came. An end that is no orderly one ends both connections.
+// write forwards the chunks. If a connection ends with an error, both connections are closed.
 func (r *relay) write(to, from *net.TCPConn, way <-chan chunk) {
 	for c := range way {
 		err := c.end
@@ -166,13 +165,13 @@ func (r *relay) write(to, from *net.TCPConn, way <-chan chunk) {
 			_ = from.SetLinger(0)
 			_ = to.Close()
 			_ = from.Close()
-			for range way { // the reader ends
+			for range way { // so that the reader can end
 			}
 		}
 	}
 }
 
-// wait waits for a time; it reports whether the relay is still there.
+// wait waits until a time, or until the relay ends. It returns false if the relay has ended.
 func (r *relay) wait(due time.Time) bool {
 	left := time.Until(due)
 	if left <= 0 {

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// block replaces what is between the markers of a name.
+// block replaces the text between the markers of a name.
 func block(old, name, text string) (string, error) {
 	begin, end := "<!-- "+name+": begin -->\n", "<!-- "+name+": end -->"
 	head, rest, ok := strings.Cut(old, begin)
 	_, tail, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		return "", fmt.Errorf("there are no markers for %s", name)
+		return "", fmt.Errorf("no markers for %s", name)
 	}
 	return head + begin + strings.TrimRight(text, "\n") + "\n" + end + tail, nil
 }
 
-// writeBlock does so in a file.
+// writeBlock does the same in a file.
 func writeBlock(file, name, text string) error {
 	old, err := os.ReadFile(file)
 	if err != nil {

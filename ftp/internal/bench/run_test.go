@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// spent is what a run of a client took: seconds, its highest RSS in MiB, and how many
-// connections went through the relay in that time.
+// spent holds the cost of a client's run: the time in seconds, the highest RSS in MiB, and the
+// number of connections through the relay.
 type spent struct{ wall, cpu, rss, calls float64 }
 
-// runClient runs a client until it ends, or too long.
+// runClient runs a client until it ends or its time limit is reached.
 func runClient(argv []string, home string, limit time.Duration) (spent, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -49,8 +49,8 @@ func runClient(argv []string, home string, limit time.Duration) (spent, error) {
 
 var errLate = fmt.Errorf("it took too long")
 
-// watch reads a process's highest memory until it ends. The rusage of a child holds
-// that of its parent before exec, which here is larger than many a client's.
+// watch reads the highest RSS of a process until it ends. The rusage of a child cannot be used: it
+// includes the memory of its parent before exec, which is larger than that of many clients.
 func watch(pid int, stop <-chan struct{}) (mib float64) {
 	often := time.NewTicker(2 * time.Millisecond)
 	defer often.Stop()
@@ -68,7 +68,7 @@ func watch(pid int, stop <-chan struct{}) (mib float64) {
 	}
 }
 
-// statusField is a number of /proc/PID/status.
+// statusField returns a number from /proc/PID/status.
 func statusField(status, name string) float64 {
 	for line := range strings.Lines(status) {
 		if f := strings.Fields(line); len(f) > 1 && f[0] == name {
@@ -79,8 +79,8 @@ func statusField(status, name string) float64 {
 	return 0
 }
 
-// held counts the files below a directory and their bytes; hidden ones are those of
-// clients themselves.
+// held counts the files below a directory and their bytes, without hidden files, in which clients
+// keep their own data.
 func held(dir string) (files int, size int64, err error) {
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// scope is a test within the benchmark: what fails in it is told and ends only what
-// was being tried, and what was started in it ends with it.
+// scope is a testing.TB for a part of the benchmark. A failure in it ends only the current try and is
+// reported; Cleanup functions run when the scope is closed.
 type scope struct {
 	testing.TB
 
@@ -19,7 +19,7 @@ type scope struct {
 	said string
 }
 
-// try runs do; its problem is what do has failed with, or why it was skipped.
+// try runs do. It returns the message of a failure or of a skip, or "".
 func (s *scope) try(do func()) (problem string) {
 	s.said = ""
 	done := make(chan struct{})
@@ -31,7 +31,7 @@ func (s *scope) try(do func()) (problem string) {
 	return s.said
 }
 
-// close ends what was started.
+// close runs the functions of Cleanup.
 func (s *scope) close() {
 	for i := len(s.ends) - 1; i >= 0; i-- {
 		s.ends[i]()
@@ -51,7 +51,7 @@ func (s *scope) Cleanup(f func()) {
 	s.ends = append(s.ends, f)
 }
 
-// TempDir goes with the scope.
+// TempDir returns a directory that is removed when the scope is closed.
 func (s *scope) TempDir() string {
 	dir, err := os.MkdirTemp("", "miniftp-bench-")
 	if err != nil {

@@ -20,10 +20,10 @@ type target struct {
 	user, password string
 	root           string
 	pid            int
-	certs          *peers.Certs // nil: no TLS
+	certs          *peers.Certs // nil means no TLS
 }
 
-// url is where a directory or a file of the server is.
+// url returns the URL of a directory or a file on the server.
 func (t *target) url(path string) string {
 	scheme := "ftp"
 	if t.certs != nil {
@@ -32,7 +32,7 @@ func (t *target) url(path string) string {
 	return fmt.Sprintf("%s://%s:%s@%s/%s", scheme, t.user, t.password, t.addr, path)
 }
 
-// build builds the program as a user would; BENCH_MINIFTP is another build to measure.
+// build builds the program as a user would. BENCH_MINIFTP may name another build to measure.
 func build(tb testing.TB) string {
 	tb.Helper()
 	if bin := os.Getenv("BENCH_MINIFTP"); bin != "" {
@@ -45,10 +45,10 @@ func build(tb testing.TB) string {
 	return bin
 }
 
-// manyPorts is how many data ports a stock server has: pure-ftpd admits half as many users.
+// manyPorts is the number of data ports of a stock server. pure-ftpd admits half as many users.
 const manyPorts = 1000
 
-// serve starts a server by its name.
+// serve starts the server with the given name.
 func (l *lab) serve(tb testing.TB, name, root string, opts peers.Options) *target {
 	tb.Helper()
 	if name == "miniftp" {
@@ -64,7 +64,7 @@ func (l *lab) serve(tb testing.TB, name, root string, opts peers.Options) *targe
 
 var listening = regexp.MustCompile(`ftp[es]*://([0-9.:]+)`)
 
-// serveOwn runs the real program.
+// serveOwn runs miniftp serve.
 func (l *lab) serveOwn(tb testing.TB, root string, opts peers.Options) *target {
 	tb.Helper()
 	t := &target{name: "miniftp", user: "bench", password: "bench", root: root}

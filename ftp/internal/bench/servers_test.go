@@ -10,13 +10,13 @@ import (
 	"miniftp/ftp/internal/peers"
 )
 
-// serverRow is one load on all servers. Its numbers are those of the issue.
+// serverRow is a load for all servers.
 type serverRow struct {
 	bench string                  // the row of miniftp bench
-	dir   string                  // what is read, by a user who may not write; "": uploads are let in
-	tls   string                  // "ecdsa" or "rsa", the server's key; "": none
-	flags func(n string) []string // for the server called n
-	fresh bool                    // a server just started, once
+	dir   string                  // the directory to read, by a user who may not write; "" means that uploads are allowed
+	tls   string                  // the type of the server's key, "ecdsa" or "rsa"; "" means no TLS
+	flags func(n string) []string // the flags for the server called n
+	fresh bool                    // measured once, with a server that was just started
 	shown []shown
 }
 
@@ -29,7 +29,7 @@ type shown struct {
 
 const perGiB, perOne = "server_cpu_s_per_gib", "server_cpu_us_each"
 
-// serverRows is the table.
+// serverRows returns all rows.
 func (l *lab) serverRows() []serverRow {
 	brief := func(flags ...string) func(string) []string {
 		return func(string) []string { return append([]string{"--time", l.size.time}, flags...) }
@@ -69,7 +69,7 @@ func (l *lab) serverRows() []serverRow {
 	}
 }
 
-// forks are the servers with a process or two for each session.
+// forks holds the servers that have one or two processes for each session.
 const forks = "vsftpd proftpd pure-ftpd"
 
 func (l *lab) idle(n int) func(string) []string {
@@ -82,7 +82,7 @@ func (l *lab) idle(n int) func(string) []string {
 	}
 }
 
-// tree makes what a row reads, or an empty directory for uploads.
+// tree returns the directory that a row reads, or an empty one for uploads.
 func (l *lab) tree(name string) string {
 	return l.dir("tree-"+name, func(dir string) {
 		switch name {
@@ -104,12 +104,12 @@ func (l *lab) tree(name string) string {
 		case "hundred":
 			l.files(dir, l.size.hundred, 0)
 		default:
-			l.tb.Fatalf("no tree is called %q", name)
+			l.tb.Fatalf("unknown tree %q", name)
 		}
 	})
 }
 
-// names are the servers measured, ours first.
+// names returns the servers to measure, miniftp first.
 func names() []string {
 	all := []string{"miniftp"}
 	for name := range strings.SplitSeq(*with, ",") {
@@ -120,7 +120,7 @@ func names() []string {
 	return all
 }
 
-// options are how a row wants a server.
+// options returns the options of a server for a row.
 func (l *lab) options(r serverRow) peers.Options {
 	opts := peers.Options{ReadOnly: r.dir != ""}
 	if r.tls != "" {
@@ -162,8 +162,8 @@ func (l *lab) servers() string {
 	return out.String() + missing.String()
 }
 
-// serverRow runs one row, round by round, the servers in turn. A server that fails is
-// left out of the rest of the row.
+// serverRow runs a row: in each round, the servers take turns. A server that fails is not measured
+// for the rest of the row.
 func (l *lab) serverRow(r serverRow, columns []string, missing *notes) [][]result {
 	root := l.tree(r.dir)
 	results := make([][]result, len(columns))

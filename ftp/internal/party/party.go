@@ -1,4 +1,4 @@
-// Package party starts servers that take part in copies from server to server, for tests.
+// Package party starts servers for tests of copies from server to server.
 package party
 
 import (
@@ -22,17 +22,17 @@ import (
 	"miniftp/ftp/server"
 )
 
-// Party is a server that takes part in copies, on a loopback address of its own if
-// there are several. The client calls from a third one: a data connection between two
-// parties is one with another host to both.
+// Party is a server that takes part in a copy. If there are two, each has its own loopback
+// address, and the client connects from a third. So both servers see a data connection with a
+// host other than the client.
 type Party struct {
 	Addr, User, Password string
-	TLS                  *tls.Config // nil: clear
+	TLS                  *tls.Config // the client's; nil for no TLS
 	FS                   afero.Fs
 	Timeout              time.Duration
 }
 
-// Dial logs in, from 127.0.0.3.
+// Dial returns a client that is logged in, connected from 127.0.0.3.
 func (p *Party) Dial(t *testing.T, change ...func(*client.Options)) *client.Client {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 3)}}
@@ -55,7 +55,7 @@ func (p *Party) Dial(t *testing.T, change ...func(*client.Options)) *client.Clie
 	return c
 }
 
-// Ours starts our own server at a loopback address.
+// Ours starts a server of package server on a loopback address.
 func Ours(t *testing.T, host string, fxp bool, change ...func(*server.Options)) *Party {
 	t.Helper()
 	p := &Party{User: "u", Password: "p", FS: fsroot.NewMem()}
@@ -86,7 +86,7 @@ func Ours(t *testing.T, host string, fxp bool, change ...func(*server.Options)) 
 	return p
 }
 
-// OursTLS is Ours with TLS required, and sessions that have to be resumed.
+// OursTLS is like Ours, but requires TLS, and that data connections resume the TLS session.
 func OursTLS(t *testing.T, host string, fxp bool, change ...func(*server.Options)) *Party {
 	t.Helper()
 	cert, err := server.SelfSigned()
@@ -102,6 +102,7 @@ func OursTLS(t *testing.T, host string, fxp bool, change ...func(*server.Options
 	return p
 }
 
+// Write creates a file on the server.
 func (p *Party) Write(t *testing.T, name, text string) {
 	t.Helper()
 	if err := afero.WriteFile(p.FS, name, []byte(text), 0o644); err != nil {
@@ -109,7 +110,7 @@ func (p *Party) Write(t *testing.T, name, text string) {
 	}
 }
 
-// Has checks that a file is there with that text, or, for "", that it is not.
+// Has checks that a file exists with that text, or, for "", that it does not exist.
 func (p *Party) Has(t *testing.T, name, text string) {
 	t.Helper()
 	b, err := afero.ReadFile(p.FS, name)
@@ -121,7 +122,7 @@ func (p *Party) Has(t *testing.T, name, text string) {
 	}
 }
 
-// Alone checks that there is nothing but these names.
+// Alone checks that the root directory contains these names, separated by blanks, and no others.
 func (p *Party) Alone(t *testing.T, names string) {
 	t.Helper()
 	list, err := afero.ReadDir(p.FS, "/")
@@ -133,11 +134,11 @@ func (p *Party) Alone(t *testing.T, names string) {
 		all = append(all, fi.Name())
 	}
 	if got := strings.Join(all, " "); got != names {
-		t.Errorf("there is %q, want %q", got, names)
+		t.Errorf("the root contains %q, want %q", got, names)
 	}
 }
 
-// Usable checks that a Client is at rest after what it was used for.
+// Usable checks that Clients work, with no transfer left open.
 func Usable(t *testing.T, all ...*client.Client) {
 	t.Helper()
 	for _, c := range all {
@@ -154,13 +155,13 @@ func Usable(t *testing.T, all ...*client.Client) {
 	}
 }
 
-// Between copies a file over two connections that somebody else holds.
+// Between copies a file between the servers of two clients, which the caller owns.
 func Between(ctx context.Context, from *client.Client, file string, to *client.Client, dest string, p fxp.Plan) (fxp.Result, error) {
 	p.From, p.To = fxp.File{Client: from, Path: file}, fxp.File{Client: to, Path: dest}
 	return fxp.Copy(ctx, p)
 }
 
-// Through is Between through this program.
+// Through is like Between, but all data goes through this program.
 func Through(ctx context.Context, from *client.Client, file string, to *client.Client, dest string, p fxp.Plan) (fxp.Result, error) {
 	p.Through = true
 	return Between(ctx, from, file, to, dest, p)

@@ -20,12 +20,11 @@ import (
 	"time"
 )
 
-// Certs are a certificate authority made for one test, and a server certificate
-// that it signed, valid for localhost, 127.0.0.1 and ::1. All keys are ECDSA on
-// P-256, but for the server's of NewRSACerts. The files are PEM, and go when the
-// test ends.
+// Certs holds a certificate authority for one test, and a server certificate that
+// it signed for localhost, 127.0.0.1 and ::1. All keys are ECDSA on P-256, except the
+// server's of NewRSACerts. The files are PEM, and are removed when the test ends.
 type Certs struct {
-	CA     *x509.CertPool // the authority alone
+	CA     *x509.CertPool // contains only the authority
 	CAFile string
 
 	Server   tls.Certificate
@@ -36,8 +35,8 @@ type Certs struct {
 	key       *ecdsa.PrivateKey
 }
 
-// NewCerts makes an authority and a server certificate. What one call made is not
-// trusted by what another made.
+// NewCerts creates an authority and a server certificate. Each call creates another
+// authority.
 func NewCerts(tb testing.TB) *Certs {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -47,7 +46,7 @@ func NewCerts(tb testing.TB) *Certs {
 	return certsFor(tb, key)
 }
 
-// NewRSACerts is NewCerts with a server key that is RSA, of 2048 bits.
+// NewRSACerts is like NewCerts, but the server's key is RSA with 2048 bits.
 func NewRSACerts(tb testing.TB) *Certs {
 	tb.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -57,12 +56,12 @@ func NewRSACerts(tb testing.TB) *Certs {
 	return certsFor(tb, key)
 }
 
-// certsFor makes an authority and signs a certificate for a server's key.
+// certsFor creates an authority and a certificate for a server's key.
 func certsFor(tb testing.TB, key crypto.Signer) *Certs {
 	tb.Helper()
 	dir := tb.TempDir()
 	c := &Certs{CA: x509.NewCertPool(), CAFile: filepath.Join(dir, "ca.pem")}
-	if err := c.found(); err != nil {
+	if err := c.createAuthority(); err != nil {
 		tb.Fatalf("peers: the test's certificate authority: %v", err)
 	}
 	var err error
@@ -78,8 +77,8 @@ func certsFor(tb testing.TB, key crypto.Signer) *Certs {
 	return c
 }
 
-// Client makes a client certificate of the same authority, whose subject is the
-// common name, and writes it and its key to files.
+// Client creates a client certificate with that common name, signed by the same
+// authority, and writes it and its key to files.
 func (c *Certs) Client(tb testing.TB, commonName string) (cert tls.Certificate, certFile, keyFile string) {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -96,8 +95,8 @@ func (c *Certs) Client(tb testing.TB, commonName string) (cert tls.Certificate, 
 	return cert, certFile, keyFile
 }
 
-// found makes the authority and writes its file.
-func (c *Certs) found() (err error) {
+// createAuthority creates the authority and writes its file.
+func (c *Certs) createAuthority() (err error) {
 	if c.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return err
 	}
@@ -121,7 +120,7 @@ func (c *Certs) found() (err error) {
 	return writePEM(c.CAFile, "CERTIFICATE", der)
 }
 
-// issue signs a certificate for a key and writes both to dir.
+// issue creates a certificate for a key and writes both to dir.
 func (c *Certs) issue(dir string, key crypto.Signer, template *x509.Certificate) (cert tls.Certificate, certFile, keyFile string, err error) {
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.BasicConstraintsValid = true
@@ -145,7 +144,7 @@ func (c *Certs) issue(dir string, key crypto.Signer, template *x509.Certificate)
 	return cert, certFile, keyFile, err
 }
 
-// date gives a certificate its number and the days around now.
+// date sets the serial number of a certificate, and a validity of a day from now on.
 func date(c *x509.Certificate) error {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
@@ -157,7 +156,7 @@ func date(c *x509.Certificate) error {
 	return nil
 }
 
-// writePEM writes a file that only we may read, as servers demand for keys.
+// writePEM writes a PEM file with mode 0600, which servers require for keys.
 func writePEM(name, kind string, der []byte) error {
 	return os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
 }

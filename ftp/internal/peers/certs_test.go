@@ -18,10 +18,10 @@ func TestCerts(t *testing.T) {
 		}
 	}
 	if _, err := server.Verify(x509.VerifyOptions{Roots: c.CA, DNSName: "example.org"}); err == nil {
-		t.Error("it is valid for example.org")
+		t.Error("the certificate is valid for example.org")
 	}
 	if _, err := server.Verify(x509.VerifyOptions{Roots: other.CA}); err == nil {
-		t.Error("another authority vouches for it")
+		t.Error("the certificate is valid with another authority")
 	}
 
 	cert, certFile, keyFile := c.Client(t, "somebody")
@@ -33,7 +33,7 @@ func TestCerts(t *testing.T) {
 		t.Errorf("client: %v", err)
 	}
 	if _, err := cert.Leaf.Verify(x509.VerifyOptions{Roots: c.CA}); err == nil {
-		t.Error("a client's certificate will do for a server")
+		t.Error("a client's certificate is valid for a server")
 	}
 
 	for certFile, keyFile := range map[string]string{c.CertFile: c.KeyFile, certFile: keyFile} {
@@ -41,7 +41,7 @@ func TestCerts(t *testing.T) {
 			t.Error(err)
 		}
 		if fi, err := os.Stat(keyFile); err != nil || fi.Mode().Perm()&0o077 != 0 {
-			t.Errorf("a key that others may read: %v, %v", fi, err)
+			t.Errorf("others may read the key: %v, %v", fi, err)
 		}
 	}
 	out, err := exec.Command(Client(t, "openssl"), "verify", "-x509_strict", "-CAfile", c.CAFile, c.CertFile, certFile).CombinedOutput()
@@ -50,7 +50,7 @@ func TestCerts(t *testing.T) {
 	}
 }
 
-// The key of a server may be RSA; the servers take either.
+// All servers accept an RSA key.
 func TestRSACerts(t *testing.T) {
 	t.Parallel()
 	c := NewRSACerts(t)
@@ -65,7 +65,7 @@ func TestRSACerts(t *testing.T) {
 				t.Fatal(err)
 			}
 			if shown := conn.ConnectionState().PeerCertificates[0]; !shown.Equal(c.Server.Leaf) {
-				t.Errorf("it shows another certificate, of %v", shown.Subject)
+				t.Errorf("the server sends another certificate, of %v", shown.Subject)
 			}
 			clearData(t, s, conn, lines)
 		})

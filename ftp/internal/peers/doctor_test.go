@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "write the runs in docs/doctor.md anew")
 
-// verdict is what is read of doctor --json.
+// verdict holds the parts of the output of doctor --json that are checked.
 type verdict struct {
 	Works bool
 	Use   string
@@ -37,8 +37,8 @@ type verdict struct {
 	Findings []struct{ Code, What, Do string }
 }
 
-// program is miniftp, built for this test. Its verb doctor is in a package that may not
-// import this one.
+// program is miniftp, built for this test. Package doctor must not import this package, so its
+// own tests cannot use these servers.
 type program string
 
 func (p program) run(t *testing.T, args ...string) (stdout string, exit int) {
@@ -57,7 +57,7 @@ func (p program) run(t *testing.T, args ...string) (stdout string, exit int) {
 	return out.String(), 0
 }
 
-// patient is one run of doctor in the table below.
+// patient is a run of doctor in the table below.
 type patient struct {
 	server   string
 	options  Options
@@ -65,7 +65,7 @@ type patient struct {
 	grid     map[string]string // by protection: the states of EPSV, PASV, EPRT, PORT, or why there are none
 	findings []string
 	use      string
-	shown    bool // in docs/doctor.md
+	shown    bool // whether docs/doctor.md shows it
 }
 
 const allWork = "works works works works"
@@ -89,15 +89,15 @@ func patients() []patient {
 	}
 }
 
-// TestDoctorOnPeers: what doctor says of the stock servers, which are well, and that
-// the command which it ends with works. An ordinary run takes those that the documentation
-// shows, which are one for each server, and IPv6.
+// TestDoctorOnPeers checks the report of doctor on the stock servers, which have no faults, and that the
+// command at its end works. An ordinary run checks one configuration of each server, those in
+// docs/doctor.md, and IPv6.
 func TestDoctorOnPeers(t *testing.T) {
 	t.Parallel()
 	testutil.Long(t)
 	name := filepath.Join(t.TempDir(), "miniftp")
 	build := exec.Command("go", "build", "-o", name, "miniftp/cmd/miniftp")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as the tests of cmd/miniftp build it
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // so that the build is shared with the tests of cmd/miniftp
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -155,7 +155,7 @@ func write(t *testing.T, name, text string) {
 	}
 }
 
-// compare looks at the grid and the findings.
+// compare checks the grid and the findings.
 func (tt patient) compare(t *testing.T, v verdict) {
 	t.Helper()
 	for _, r := range v.Grid {
@@ -164,9 +164,9 @@ func (tt patient) compare(t *testing.T, v verdict) {
 			got = fmt.Sprintf("%s %s %s %s", r.Ways["EPSV"].State, r.Ways["PASV"].State, r.Ways["EPRT"].State, r.Ways["PORT"].State)
 		}
 		if want, ok := tt.grid[r.Protection]; ok && got != want {
-			t.Errorf("%s: %s, want %s (%+v)", r.Protection, got, want, r.Ways)
+			t.Errorf("%s: got %s, want %s (%+v)", r.Protection, got, want, r.Ways)
 		}
-		// What a server that demands sessions says of data connections without one.
+		// Whether the server refuses data connections that do not resume the TLS session.
 		if strings.HasPrefix(r.Protection, "TLS") && got == allWork && r.Needs != nil && *r.Needs != tt.options.RequireReuse {
 			t.Errorf("%s: reuse required: %v", r.Protection, *r.Needs)
 		}
@@ -188,7 +188,7 @@ var (
 	timings = regexp.MustCompile(`[0-9.]+ ms`)
 )
 
-// masked takes what differs from run to run out of a page.
+// masked replaces what differs between runs.
 func masked(text string, s *Server) string {
 	const port = "2121"
 	text = strings.ReplaceAll(text, fmt.Sprintf("%-22s", s.Addr), fmt.Sprintf("%-22s", "127.0.0.1:"+port))
@@ -200,7 +200,7 @@ func masked(text string, s *Server) string {
 	return text
 }
 
-// ownPage is doctor's page on miniftp serve.
+// ownPage returns the report of doctor on miniftp serve.
 func ownPage(t *testing.T, p program) string {
 	root, port := t.TempDir(), fmt.Sprint(testutil.FreePorts(t, 1))
 	write(t, filepath.Join(root, "a.txt"), strings.Repeat("a line of a file\n", 20))
@@ -226,7 +226,7 @@ func ownPage(t *testing.T, p program) string {
 	return masked(text, s)
 }
 
-// writePages puts the pages into docs/doctor.md.
+// writePages writes the reports into docs/doctor.md.
 func writePages(t *testing.T, pages map[string]string) {
 	const doc = "../../../docs/doctor.md"
 	old, err := os.ReadFile(doc)
@@ -237,7 +237,7 @@ func writePages(t *testing.T, pages map[string]string) {
 		name := inDoc.FindStringSubmatch(block)[1]
 		page, ok := pages[name]
 		if !ok {
-			t.Errorf("there is no run on %s", name)
+			t.Errorf("docs/doctor.md has no place for the run on %s", name)
 			return block
 		}
 		return "<!-- run: " + name + " -->\n```\n" + page + "```\n<!-- end -->"
@@ -245,7 +245,7 @@ func writePages(t *testing.T, pages map[string]string) {
 	write(t, doc, text)
 }
 
-// TestDoctorDoc: the pages of docs/doctor.md are those of today, but for the times.
+// TestDoctorDoc checks that the reports in docs/doctor.md are up to date, except for times.
 func TestDoctorDoc(t *testing.T) {
 	text, err := os.ReadFile("../../../docs/doctor.md")
 	if err != nil {
@@ -255,12 +255,12 @@ func TestDoctorDoc(t *testing.T) {
 	for _, m := range inDoc.FindAllStringSubmatch(string(text), -1) {
 		found[m[1]] = true
 		if !timings.MatchString(m[0]) || !strings.Contains(m[0], "EPSV    PASV    EPRT    PORT") || !strings.Contains(m[0], "\nUse:  miniftp get ") {
-			t.Errorf("the run on %s is none", m[1])
+			t.Errorf("docs/doctor.md has a run on %s, which this test does not know", m[1])
 		}
 	}
 	for _, name := range append(Names(), "miniftp") {
 		if !found[name] {
-			t.Errorf("no run on %s", name)
+			t.Errorf("docs/doctor.md has no run on %s", name)
 		}
 	}
 }

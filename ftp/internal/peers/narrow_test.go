@@ -15,10 +15,10 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// TestOnePerHost transfers whole trees, with the default of four connections, from and to
-// servers that admit one or two sessions of a host. The runs succeed over the connections
-// that the client can have, and it does not ask for another one before each of the 40 files:
-// the pool is smaller for a while after a 421 or 530.
+// TestOnePerHost transfers whole trees, with the default of four connections, from and to servers
+// that admit one or two sessions of a host. The runs must succeed with the sessions that the server
+// admits. The client must not try another login before each of the 40 files, because its pool is
+// smaller for a while after a 421 or 530.
 func TestOnePerHost(t *testing.T) {
 	testutil.Long(t)
 	name := filepath.Join(t.TempDir(), "miniftp")
@@ -52,7 +52,7 @@ func TestOnePerHost(t *testing.T) {
 					{[]string{"put", "-r", filepath.Join(here, "up"), at.String()}, filepath.Join(root, "up")},
 					{[]string{"mirror", filepath.Join(here, "up"), at.String() + "m"}, filepath.Join(root, "m")},
 				} {
-					awaitNobody(t, s)
+					awaitNoSessions(t, s)
 					began := time.Now()
 					said := p.verbose(t, run.do...)
 					if took := time.Since(began); took > 20*time.Second {
@@ -79,14 +79,14 @@ var (
 	loggedIn = regexp.MustCompile(`(?m)^(\[\d+\] )?< 230`)
 )
 
-// awaitNobody waits until the sessions of a server that forks have ended. A client that was
-// told 221 may be gone before the server counts it out, and the next one be one too many.
-func awaitNobody(t *testing.T, s *Server) {
+// awaitNoSessions waits until all sessions of a server that forks have ended. The server counts a session
+// until its process has ended, which may be after the client has received the 221.
+func awaitNoSessions(t *testing.T, s *Server) {
 	t.Helper()
 	for end := time.Now().Add(startTimeout); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.PID, s.PID))
 		if err != nil || len(bytes.TrimSpace(b)) == 0 {
-			return // err: not Linux
+			return // an error means a system other than Linux
 		}
 	}
 	t.Errorf("%s still has sessions", s.Name)
@@ -104,5 +104,5 @@ func (p program) verbose(t *testing.T, args ...string) []byte {
 	return out
 }
 
-// content is what is in the i-th file.
+// content returns the content of the i-th file.
 func content(i int) string { return strings.Repeat(fmt.Sprintln("file", i), 50) }

@@ -1,9 +1,9 @@
-// Package peers starts the stock FTP servers that tests and benchmarks run
-// miniftp's client against, and finds the stock clients that are run against
-// miniftp's server. The script .ci/peers installs them.
+// Package peers starts stock FTP servers, for tests and benchmarks of miniftp's
+// client, and finds stock clients, for those of miniftp's server. The script .ci/peers
+// installs them.
 //
-// A peer that is missing skips the test, unless MINIFTP_REQUIRE_PEERS is 1: then
-// the test fails. With -short all tests with peers are skipped.
+// If a peer is missing, the test is skipped, or fails if MINIFTP_REQUIRE_PEERS is 1.
+// With -short, all tests with peers are skipped.
 package peers
 
 import (
@@ -25,48 +25,49 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// Server is a running stock server. It allows all that it can do to the one user
-// it knows, and ends with the test that started it.
+// Server is a running stock server. It has one user, who may do everything it supports.
+// It is stopped when the test ends.
 type Server struct {
 	Name     string // as in Names
-	Addr     string // host:port of the control connection
+	Addr     string // host:port for control connections
 	User     string
 	Password string
-	// Root is the host directory in which a login starts. The user sees it as "/",
-	// but under vsftpd (which can not hide it without PAM) by its host path.
+	// Root is the host directory in which a login starts. The user sees it as "/", but
+	// with vsftpd by its path on the host, because vsftpd cannot hide that without PAM.
 	Root string
-	PID  int // the process that listens; sessions are its children or within it
-	// Certs are what it shows and what to trust it by; nil if TLS is Off.
+	PID  int // the process that listens; sessions are its children or run in it
+	// Certs holds the server's certificate and the authority to trust; nil if TLS is Off.
 	Certs *Certs
 }
 
-// Options say how a server is started; the zero value is IPv4, writable, no TLS. Not every server can do all of TLS: see Can.
+// Options configures a server. The zero value is IPv4, writable, and no TLS. Not every server
+// supports all options of TLS; see Can.
 type Options struct {
 	IPv6         bool   // listen on ::1 instead of 127.0.0.1
-	Deflate      bool   // MODE Z, which of them only proftpd has
+	Deflate      bool   // enable MODE Z, which only proftpd supports
 	ReadOnly     bool   // refuse every change
-	PassivePorts string // "first-last"; empty: some that are reserved for this server
-	FXP          bool   // take part in copies from server to server
-	PerHost      int    // sessions that one host may have at once; 0: as many as it likes
+	PassivePorts string // "first-last"; if empty, Start reserves ports
+	FXP          bool   // allow copies from server to server
+	PerHost      int    // the limit for concurrent sessions of one host; 0 means no limit
 
 	TLS          TLSMode
-	TLSVersion   uint16 // tls.VersionTLS12 or tls.VersionTLS13 and no other; 0: both
+	TLSVersion   uint16 // tls.VersionTLS12 or tls.VersionTLS13 only; 0 means both
 	RequireReuse bool   // refuse a data connection that does not resume the control connection's session
-	Certs        *Certs // what to show; nil: certificates made for it
+	Certs        *Certs // the server's certificate; nil means a new one
 
-	PublicIP string // the IPv4 address to tell in 227 replies; empty: the one that was called
+	PublicIP string // the IPv4 address in 227 replies; empty means that of the control connection
 }
 
 const (
 	user     = "user"
 	password = "secret"
-	// secretHash is crypt(3) of password, by SHA-512.
+	// secretHash is the crypt(3) hash of password, with SHA-512.
 	secretHash = "$6$miniftp$03AK5DCYdrFc7pFxYz26CtAC5DaYTpLKOkfgasIoHqU9.pvyFa7.qfa2mY1dYmmpah8qtSfPeM7DyEceJmkN//"
 
 	startTimeout = 20 * time.Second
 )
 
-// Names lists the servers that Start knows, but FTPSrv.
+// Names returns the names of the servers that Start can start, except FTPSrv.
 func Names() []string {
 	var names []string
 	for _, k := range kinds {
@@ -77,13 +78,13 @@ func Names() []string {
 	return names
 }
 
-// Start starts a server on a free loopback port, waits for its greeting and stops
-// it when the test ends. The host directory root is where its user starts. Options
-// that the server Can not do fail the test.
+// Start starts a server on a free loopback port, waits for its greeting, and stops
+// it when the test ends. The user's login directory is the host directory root. The
+// test fails if the server does not support the options; see Can.
 //
-// pure-ftpd refuses uid 0: run by root it gets root and all in it handed to the
-// user nobody, unless ReadOnly, and what a test puts there later it can read,
-// rename and delete but not overwrite.
+// pure-ftpd refuses uid 0 for its user. If root runs the test, Start therefore gives the
+// directory root and everything in it to the user nobody, unless opts.ReadOnly is set. Files
+// that the test adds later can be read, renamed and deleted, but not overwritten.
 func Start(tb testing.TB, name string, root string, opts Options) *Server {
 	tb.Helper()
 	for _, k := range kinds {
@@ -91,7 +92,7 @@ func Start(tb testing.TB, name string, root string, opts Options) *Server {
 			continue
 		}
 		if !k.can(opts) {
-			tb.Fatalf("peers: %s can not do %+v", name, opts)
+			tb.Fatalf("peers: %s does not support %+v", name, opts)
 		}
 		return k.start(tb, root, opts)
 	}
@@ -119,12 +120,12 @@ func Client(tb testing.TB, name string) string {
 func missing(tb testing.TB, name string) {
 	tb.Helper()
 	if os.Getenv("MINIFTP_REQUIRE_PEERS") == "1" {
-		tb.Fatalf("%s is missing or can not run here; .ci/peers, run as root, installs it", name)
+		tb.Fatalf("%s is missing or can't run here; to install it, run .ci/peers as root", name)
 	}
-	tb.Skipf("%s is missing or can not run here; .ci/peers, run as root, installs it", name)
+	tb.Skipf("%s is missing or can't run here; to install it, run .ci/peers as root", name)
 }
 
-// find looks where .ci/peers unpacks, then where programs are.
+// find returns the path of a program, or "". It looks in the directory of .ci/peers first.
 func find(name string) string {
 	for _, dir := range []string{unpacked() + "/usr/sbin", unpacked() + "/usr/bin", "", "/usr/sbin"} {
 		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
@@ -134,7 +135,7 @@ func find(name string) string {
 	return ""
 }
 
-// unpacked is the directory into which .ci/peers unpacks.
+// unpacked returns the directory into which .ci/peers installs.
 func unpacked() string {
 	if dir := os.Getenv("MINIFTP_PEERS"); dir != "" {
 		return dir
@@ -142,11 +143,11 @@ func unpacked() string {
 	return "/opt/miniftp-peers"
 }
 
-// modules is the directory of the packages for node.
+// modules returns the directory of the packages for node.
 func modules() string { return unpacked() + "/node/node_modules" }
 
-// python finds the Python that has pyftpdlib; the system's own is asked first,
-// since the first in PATH may be another.
+// python returns the path of a Python that has pyftpdlib, or "". It tries the system's
+// Python first, because that in PATH may be another one.
 var python = sync.OnceValue(func() string {
 	for _, name := range []string{"/usr/bin/python3", "python3"} {
 		path, err := exec.LookPath(name)
@@ -157,7 +158,8 @@ var python = sync.OnceValue(func() string {
 	return ""
 })
 
-// start tries a few ports, for a program that is no test may take the one just found free.
+// start starts a server. It tries several ports, because a program other than a test may take the
+// port that was just free.
 func (k kind) start(tb testing.TB, root string, opts Options) *Server {
 	tb.Helper()
 	testutil.Long(tb)
@@ -200,15 +202,15 @@ func (k kind) start(tb testing.TB, root string, opts Options) *Server {
 	return nil
 }
 
-// dataPorts is how many passive ports a server gets. If it took them from those of the
-// system, a program that calls a server of another test, which has ended, could reach this
-// one's data port first, and its client would be reset.
+// dataPorts is the number of passive ports of a server. They are reserved: with ports that the
+// system chooses, a client of another test, whose server has ended, could connect to a data port
+// of this server.
 const dataPorts = 64
 
-// site is where and how one server runs.
+// site holds the settings for one run of a server.
 type site struct {
 	binary, root string
-	dir          string // for its configuration and what it writes
+	dir          string // for its configuration and output
 	host         string
 	port         int
 	opts         Options
@@ -219,7 +221,7 @@ func (s site) addr() string { return net.JoinHostPort(s.host, strconv.Itoa(s.por
 
 func (s site) path(name string) string { return filepath.Join(s.dir, name) }
 
-// write puts a file that only we may read, as proftpd demands for passwords.
+// write writes a file with mode 0600, which proftpd requires for passwords.
 func (s site) write(name string, lines ...string) error {
 	return os.WriteFile(s.path(name), []byte(strings.Join(lines, "\n")+"\n"), 0o600)
 }
@@ -232,7 +234,7 @@ func (s site) output() string {
 	return string(b)
 }
 
-// dial opens a control connection on which the greeting is what comes first.
+// dial opens a control connection on which the greeting can be read.
 func (s site) dial(ctx context.Context) (net.Conn, error) {
 	if s.opts.TLS == Implicit {
 		d := tls.Dialer{Config: &tls.Config{RootCAs: s.certs.CA}}
@@ -242,13 +244,12 @@ func (s site) dial(ctx context.Context) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", s.addr())
 }
 
-// errExited says that a server ended before it greeted, as it does when its port
-// is taken.
+// errExited is returned if a server ended before its greeting. Its port may be in use.
 var errExited = errors.New("it ended before its greeting")
 
-// errNotReady says that a server answered, and not that it is ready: it does not
-// like its configuration.
-var errNotReady = errors.New("it greeted not with 220")
+// errNotReady is returned for a greeting other than 220. The server may have found an
+// error in its configuration.
+var errNotReady = errors.New("the greeting is not 220")
 
 // run starts the server and waits for its greeting.
 func run(tb testing.TB, at site, argv []string) (pid int, err error) {
@@ -270,7 +271,7 @@ func run(tb testing.TB, at site, argv []string) (pid int, err error) {
 	defer cancel()
 	exited := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // stop kills it, so its status says nothing
+		_ = cmd.Wait() // stop kills it, so its status has no meaning
 		close(exited)
 		cancel()
 	}()
@@ -281,7 +282,7 @@ func run(tb testing.TB, at site, argv []string) (pid int, err error) {
 	err = at.awaitGreeting(ctx)
 	select {
 	case <-exited:
-		err = errExited // whoever greeted was not ours
+		err = errExited // so the greeting was that of another program
 	default:
 	}
 	if err != nil {
@@ -292,7 +293,7 @@ func run(tb testing.TB, at site, argv []string) (pid int, err error) {
 	return cmd.Process.Pid, nil
 }
 
-// awaitGreeting dials until a 220 is read.
+// awaitGreeting dials until it reads a 220.
 func (s site) awaitGreeting(ctx context.Context) error {
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()

@@ -16,7 +16,7 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// session does all that a client needs, by Python's ftplib, and prints "ok".
+// session is a Python program that uses, with ftplib, everything a client needs, and prints "ok".
 const session = `
 import ftplib, io, sys
 host, port, user, password, mode = sys.argv[1:]
@@ -144,11 +144,11 @@ func TestReadOnly(t *testing.T) {
 			} {
 				args = append([]string{"-sS", "-m", "20", "-u", login}, args...)
 				if out, err := exec.Command(curl, args...).CombinedOutput(); err == nil {
-					t.Errorf("%s was allowed: %s", what, out)
+					t.Errorf("%s was not refused: %s", what, out)
 				}
 			}
 			if left, err := os.ReadDir(root); err != nil || len(left) != 1 {
-				t.Errorf("left: %v, %v", left, err)
+				t.Errorf("the files afterwards: %v, %v", left, err)
 			}
 		})
 	}
@@ -167,7 +167,7 @@ func dial(t *testing.T, s *Server) (net.Conn, *bufio.Scanner) {
 	return conn, lines
 }
 
-// await reads lines until one begins so.
+// await reads lines until one begins with prefix.
 func await(t *testing.T, lines *bufio.Scanner, prefix string) string {
 	t.Helper()
 	for lines.Scan() {
@@ -210,7 +210,7 @@ func TestPassivePorts(t *testing.T) {
 	}
 }
 
-// When the test ends nothing is left: not the listener, not a session.
+// When the test ends, the listener and all sessions are closed.
 func TestStopEndsSessions(t *testing.T) {
 	t.Parallel()
 	for _, name := range Names() {
@@ -225,19 +225,19 @@ func TestStopEndsSessions(t *testing.T) {
 				t.Skip("not here")
 			}
 			if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
-				t.Errorf("the session goes on: %v", err)
+				t.Errorf("the session is still open: %v", err)
 			}
-			if conn, err := net.Dial("tcp", s.Addr); err == nil { // the port may be somebody else's by now
+			if conn, err := net.Dial("tcp", s.Addr); err == nil { // another program may use the port by now
 				_ = conn.Close()
 				if p, err := os.FindProcess(s.PID); err == nil && p.Signal(syscall.Signal(0)) == nil {
-					t.Error("still listening")
+					t.Error("the server still listens")
 				}
 			}
 		})
 	}
 }
 
-// A test binary that is killed outright runs no cleanup; its servers end even so.
+// A test binary that is killed runs no cleanup, but its servers are stopped nevertheless.
 func TestServerDiesWithTheTestBinary(t *testing.T) {
 	if at := os.Getenv("PEERS_KILL_ME"); at != "" {
 		s := Start(t, "pyftpdlib", at, Options{})
@@ -269,7 +269,7 @@ func TestServerDiesWithTheTestBinary(t *testing.T) {
 	}
 	_ = cmd.Wait()
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("the session goes on: %v", err)
+		t.Errorf("the session is still open: %v", err)
 	}
 }
 
@@ -293,7 +293,7 @@ func TestMissingPeer(t *testing.T) {
 	}
 }
 
-// fakeTB records how a test would have ended.
+// fakeTB records how a test would end.
 type fakeTB struct {
 	testing.TB
 	verdict string
@@ -305,7 +305,7 @@ func (f *fakeTB) Fatalf(string, ...any) { f.end("fatal") }
 
 func (f *fakeTB) Skipf(string, ...any) { f.end("skip") }
 
-// end leaves the function under test, as the real ones do.
+// end ends the goroutine of the function under test, like Fatal and Skip.
 func (f *fakeTB) end(verdict string) {
 	f.verdict = verdict
 	panic(verdict)
@@ -322,7 +322,7 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// PublicIP is what 227 replies tell.
+// 227 replies contain PublicIP.
 func TestPublicIP(t *testing.T) {
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
@@ -337,7 +337,7 @@ func TestPublicIP(t *testing.T) {
 	}
 }
 
-// TestFTPSrv: ftp-srv takes a file and gives it back, by curl.
+// TestFTPSrv uploads a file to ftp-srv and downloads it, with curl.
 func TestFTPSrv(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()

@@ -10,9 +10,9 @@ import (
 
 const canRun = true
 
-// startGroup starts cmd as a process group of its own and returns what kills the
-// group. Should the test binary itself be killed, as by go test's timeout, a
-// watchdog whose standard input then ends kills the group instead.
+// startGroup starts cmd in its own process group and returns a function that kills the
+// group. If the test binary itself is killed, for example by the timeout of go test, a
+// watchdog process kills the group: it notices the end of its standard input.
 func startGroup(cmd *exec.Cmd) (stop func(), err error) {
 	own := &syscall.SysProcAttr{Setpgid: true}
 	cmd.SysProcAttr = own
@@ -35,8 +35,8 @@ func startGroup(cmd *exec.Cmd) (stop func(), err error) {
 	}
 	return func() {
 		kill()
-		// The watchdog goes before its input ends: by then the group's number may be
-		// another's.
+		// Kill the watchdog before its input ends. It would otherwise kill the group, whose
+		// number may be in use again by then.
 		_ = syscall.Kill(-watchdog.Process.Pid, syscall.SIGKILL)
 		_ = watchdog.Wait()
 		_ = alive.Close()

@@ -12,16 +12,15 @@ import (
 	"strings"
 )
 
-// kind is one stock server: prepare writes its configuration and returns the
-// command that runs it in the foreground.
+// kind describes a stock server.
 type kind struct {
 	name    string
 	user    string
-	find    func(Options) string
-	prepare func(site) ([]string, error)
+	find    func(Options) string         // returns the path of the program, or ""
+	prepare func(site) ([]string, error) // writes the configuration and returns the command to run
 
-	implicit, reuse bool // see Can
-	narrow          bool // IPv4 in the clear only, and not in Names
+	implicit, reuse bool // whether it supports Implicit and RequireReuse
+	narrow          bool // it supports only IPv4 without TLS, and is not in Names
 }
 
 var kinds = []kind{
@@ -32,8 +31,8 @@ var kinds = []kind{
 	{name: FTPSrv, user: user, find: findFTPSrv, prepare: ftpSrv, narrow: true},
 }
 
-// FTPSrv is the server of the npm package ftp-srv. It is not in Names, since it
-// lacks too much of what the other servers can do.
+// FTPSrv is the server of the npm package ftp-srv. It is not in Names, because it
+// lacks too many features of the other servers.
 const FTPSrv = "ftp-srv"
 
 func findFTPSrv(Options) string {
@@ -43,8 +42,8 @@ func findFTPSrv(Options) string {
 	return find("node")
 }
 
-// ftpSrvCode serves by a few lines of JavaScript: the package's command line can
-// not restrict the passive ports.
+// ftpSrvCode is a server in JavaScript. The command line of the package cannot
+// restrict the passive ports.
 const ftpSrvCode = `
 const [port, root, blacklist, user, password, min, max] = process.argv.slice(1);
 const { FtpSrv } = require("ftp-srv");
@@ -77,8 +76,9 @@ func yesNo(b bool) string {
 	return "NO"
 }
 
-// vsftpd serves anonymous as whoever runs the test: its other logins want PAM, and
-// its chroot refuses a writable directory for anonymous.
+// vsftpd prepares vsftpd with the user anonymous, who has the rights of the user that
+// runs the test. Other logins require PAM, and with chroot, vsftpd refuses a writable
+// directory for anonymous.
 func vsftpd(s site) ([]string, error) {
 	me, err := osuser.Current()
 	if err != nil {
@@ -111,10 +111,11 @@ func vsftpd(s site) ([]string, error) {
 	return []string{s.binary, s.path("vsftpd.conf")}, s.write("vsftpd.conf", lines...)
 }
 
-// perHost is how many sessions one host may have at once.
+// perHost returns the limit for concurrent sessions of one host.
 func (s site) perHost() int { return cmp.Or(s.opts.PerHost, 10000) }
 
-// proftpd knows one user of its own file, with the rights of whoever runs the test.
+// proftpd prepares ProFTPD with one user from a file, who has the rights of the user that runs the
+// test.
 func proftpd(s site) ([]string, error) {
 	me, err := osuser.Current()
 	if err != nil {
@@ -125,7 +126,7 @@ func proftpd(s site) ([]string, error) {
 		return nil, err
 	}
 	scoreboard := "none"
-	if s.opts.PerHost > 0 { // it counts sessions there
+	if s.opts.PerHost > 0 { // ProFTPD counts sessions in this file
 		scoreboard = s.path("scoreboard")
 	}
 	ipv6 := "off"
@@ -175,7 +176,7 @@ func passwdLine(uid, gid, home string) string {
 	return fmt.Sprintf("%s:%s:%s:%s::%s:/bin/sh", user, secretHash, uid, gid, home)
 }
 
-// findPureFTPd finds it only for root: the stock build runs as no one else.
+// findPureFTPd returns "" unless the test runs as root, which the stock build requires.
 func findPureFTPd(Options) string {
 	if os.Getuid() != 0 || find("pure-pw") == "" {
 		return ""
@@ -183,7 +184,7 @@ func findPureFTPd(Options) string {
 	return find("pure-ftpd")
 }
 
-// pureFTPd knows one user of its own database, who is nobody on the host.
+// pureFTPd prepares Pure-FTPd with one user from a database, who is nobody on the host.
 func pureFTPd(s site) ([]string, error) {
 	nobody, err := osuser.Lookup("nobody")
 	if err != nil {
@@ -195,7 +196,7 @@ func pureFTPd(s site) ([]string, error) {
 		}
 	}
 	line := fmt.Sprintf("%s:%s:%s:%s::%s/./%s", user, secretHash, nobody.Uid, nobody.Gid, s.root,
-		strings.Repeat(":", 12)) // twelve limits, none set
+		strings.Repeat(":", 12)) // twelve limits, all empty
 	if err := s.write("passwd", line); err != nil {
 		return nil, err
 	}
@@ -220,13 +221,13 @@ func pureFTPd(s site) ([]string, error) {
 		argv = append(argv, "-w")
 	}
 	if s.opts.TLS != Off {
-		// 3 refuses clear data connections too.
+		// -Y 3 also refuses data connections without TLS.
 		argv = append(argv, "-Y", "3", "-2", s.certs.CertFile+","+s.certs.KeyFile)
 	}
 	return argv, nil
 }
 
-// giveAway hands a directory and all in it to a user.
+// giveAway changes the owner of a directory and everything in it.
 func giveAway(root string, to *osuser.User) error {
 	uid, err := strconv.Atoi(to.Uid)
 	if err != nil {

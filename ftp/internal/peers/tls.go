@@ -11,25 +11,26 @@ import (
 	"sync"
 )
 
-// TLSMode says how a server speaks TLS.
+// TLSMode is the way in which a server uses TLS.
 type TLSMode int
 
 const (
-	// Off is no TLS: the server refuses AUTH.
+	// Off means no TLS: the server refuses AUTH.
 	Off TLSMode = iota
-	// Explicit begins with AUTH TLS (RFC 4217). The server refuses a login before
-	// it, and data connections without PROT P.
+	// Explicit means that TLS begins with AUTH TLS (RFC 4217). The server refuses a
+	// login before it, and data connections without PROT P.
 	Explicit
-	// Implicit begins with the handshake, before the greeting. It refuses data
-	// connections after PROT C; before any PROT it depends on the server.
+	// Implicit means that a connection begins with the TLS handshake. The server refuses
+	// data connections after PROT C; without any PROT, servers differ.
 	Implicit
 )
 
-// Can reports whether the server called name can be started with these options, if
-// it is installed. All can do Explicit, and be held to TLS 1.2 or 1.3. Implicit is
-// missing in pure-ftpd, whose stock build leaves it out. RequireReuse is a matter
-// of vsftpd and proftpd only: pure-ftpd gave it up and pyftpdlib never had it. What
-// says something of TLS that is Off can no server do.
+// Can reports whether the server called name supports these options. It does not check
+// whether the server is installed.
+//
+// All servers except FTPSrv support Explicit, and a TLSVersion. The stock build of
+// pure-ftpd does not support Implicit. Only vsftpd and proftpd support RequireReuse. With
+// Off, no other option of TLS may be set.
 func Can(name string, opts Options) bool {
 	for _, k := range kinds {
 		if k.name == name {
@@ -59,9 +60,9 @@ func (k kind) can(opts Options) bool {
 	return false
 }
 
-// environment returns what a server's process gets to see. All the servers use
-// OpenSSL and not all have an option for the version of TLS, so that comes from a
-// configuration file of OpenSSL's own; the host's is left out of the test thereby.
+// environment returns the environment of a server's process. With TLS, it names a
+// configuration file for OpenSSL, which all servers use. The file sets the version of TLS,
+// because not all servers have an option for it, and replaces the configuration of the host.
 func (s site) environment() ([]string, error) {
 	if s.opts.TLS == Off {
 		return os.Environ(), nil
@@ -81,8 +82,8 @@ func (s site) environment() ([]string, error) {
 	return append(os.Environ(), "OPENSSL_CONF="+s.path("openssl.cnf")), err
 }
 
-// vsftpdTLS are the lines for TLS. An upload that ends without close_notify is
-// refused there, which is off in the stock configuration.
+// vsftpdTLS returns the configuration for TLS. Unlike the stock configuration, it makes
+// vsftpd refuse an upload that ends without close_notify.
 func vsftpdTLS(s site) []string {
 	if s.opts.TLS == Off {
 		return nil
@@ -92,12 +93,12 @@ func vsftpdTLS(s site) []string {
 		"force_anon_logins_ssl=YES", "force_anon_data_ssl=YES",
 		"implicit_ssl=" + yesNo(s.opts.TLS == Implicit),
 		"rsa_cert_file=" + s.certs.CertFile, "rsa_private_key_file=" + s.certs.KeyFile,
-		"ssl_ciphers=HIGH", // the built-in choice is a cipher that OpenSSL dropped
+		"ssl_ciphers=HIGH", // the default is a cipher that OpenSSL has removed
 		"require_ssl_reuse=" + yesNo(s.opts.RequireReuse), "strict_ssl_read_eof=YES",
 	}
 }
 
-// findProFTPd finds it with its module for TLS, where that is asked for.
+// findProFTPd returns the path of ProFTPD. With TLS, it returns "" if the module for TLS is missing.
 func findProFTPd(opts Options) string {
 	path := find("proftpd")
 	if path == "" || opts.TLS == Off {
@@ -136,13 +137,13 @@ func proftpdTLS(s site) []string {
 	if options != "" {
 		lines = append(lines, "TLSOptions"+options)
 	}
-	if s.opts.FXP { // as a TLS client it would not trust the other server
+	if s.opts.FXP { // ProFTPD may be the TLS client and does not know the other server's authority
 		lines = append(lines, "TLSVerifyServer off")
 	}
 	return lines
 }
 
-// pythonTLS finds the Python whose pyftpdlib can do TLS.
+// pythonTLS returns the path of a Python whose pyftpdlib supports TLS, or "".
 var pythonTLS = sync.OnceValue(func() string {
 	path := python()
 	if path == "" || exec.Command(path, "-c", "from pyftpdlib.handlers import TLS_FTPHandler").Run() != nil {
@@ -158,9 +159,9 @@ func findPyftpdlib(opts Options) string {
 	return pythonTLS()
 }
 
-// pyftpdlibCode serves by a few lines of Python: pyftpdlib's command line has no option
-// for TLS, for copies from server to server and for more than 512 sessions. Implicit is
-// its own class with the handshake moved before the greeting.
+// pyftpdlibCode is a server in Python. The command line of pyftpdlib has no options for TLS,
+// copies from server to server and more than 512 sessions. For Implicit, the class Handler does
+// the handshake before the greeting.
 const pyftpdlibCode = `
 import sys
 from pyftpdlib.authorizers import DummyAuthorizer

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// Stock clients download and upload by each server and mode.
+// Stock clients download from and upload to each server in each mode of TLS.
 func TestTLSWithStockClients(t *testing.T) {
 	t.Parallel()
 	content := make([]byte, 1<<20+1)
@@ -24,13 +24,13 @@ func TestTLSWithStockClients(t *testing.T) {
 		root := t.TempDir()
 		put(t, filepath.Join(root, "there"), string(content))
 		s := Start(t, name, root, opts)
-		// Over TLS 1.3 these send tickets on data connections that only receive. curl 7.88
-		// and lftp 4.9 do not read them, so that their close may be a reset which loses
-		// what is on the way. Python's ftplib reads them.
+		// With TLS 1.3, these servers send tickets on data connections for uploads. curl 7.88 and
+		// lftp 4.9 do not read them, so their close may become a reset, which discards data that
+		// is still on its way. Python's ftplib reads them.
 		tickets := opts.TLSVersion == tls.VersionTLS13 && (name == "vsftpd" || name == "pyftpdlib")
 		lftp(t, s, opts, content, !tickets)
-		// curl 7.88 sends its ClientHello before RETR or STOR. pyftpdlib takes a data
-		// connection on which something comes so early for one that was hung up.
+		// curl 7.88 sends its ClientHello before RETR or STOR. pyftpdlib mistakes a data
+		// connection with such early data for a closed one.
 		if name != "pyftpdlib" {
 			curl(t, s, opts, content, !tickets)
 		}
@@ -41,7 +41,7 @@ func TestTLSWithStockClients(t *testing.T) {
 	})
 }
 
-// curl downloads what should be the content, and uploads the content.
+// curl downloads a file, which must have the given content, and uploads the content.
 func curl(t *testing.T, s *Server, opts Options, content []byte, upload bool) {
 	t.Helper()
 	url := "ftp://" + s.Addr + "/"
@@ -59,7 +59,7 @@ func curl(t *testing.T, s *Server, opts Options, content []byte, upload bool) {
 	}
 }
 
-// lftp does the same.
+// lftp does the same with lftp.
 func lftp(t *testing.T, s *Server, opts Options, content []byte, upload bool) {
 	t.Helper()
 	scheme := "ftp"
@@ -85,7 +85,7 @@ func lftp(t *testing.T, s *Server, opts Options, content []byte, upload bool) {
 	}
 }
 
-// uploaded looks at the file made, and takes it away.
+// uploaded checks the uploaded file and removes it.
 func uploaded(t *testing.T, s *Server, content []byte) {
 	t.Helper()
 	made := filepath.Join(s.Root, "made")
@@ -95,7 +95,7 @@ func uploaded(t *testing.T, s *Server, content []byte) {
 	}
 }
 
-// do runs a client in the directory here.
+// do runs a client with here as its working directory.
 func do(t *testing.T, here, client string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(Client(t, client), args...)
@@ -114,9 +114,9 @@ func same(t *testing.T, name string, want []byte) {
 	}
 }
 
-// transfer does RETR or STOR over TLS, the data connection resuming the control
-// connection's session or not, ended by close_notify or not, and prints the code
-// of the reply that ends it.
+// transfer is a Python program that does RETR or STOR with TLS. Arguments choose whether the data
+// connection resumes the session of the control connection, and whether it ends with close_notify.
+// The program prints the code of the final reply.
 const transfer = `
 import ftplib, socket, ssl, sys
 host, port, user, password, ca, implicit, verb, resume, notify = sys.argv[1:]
@@ -170,8 +170,8 @@ func runTransfer(t *testing.T, s *Server, opts Options, verb string, resume, not
 	return strings.TrimSpace(string(out))
 }
 
-// RequireReuse refuses a client that does not resume, and without it such a client
-// is served.
+// With RequireReuse, a server refuses a data connection that does not resume the TLS session.
+// Without it, the server accepts one.
 func TestRequireReuse(t *testing.T) {
 	t.Parallel()
 	refusal := map[string]string{"vsftpd": "522", "proftpd": "425"}
@@ -191,7 +191,7 @@ func TestRequireReuse(t *testing.T) {
 	})
 }
 
-// Under TLS vsftpd takes no upload for whole that did not end by close_notify.
+// With TLS, vsftpd refuses an upload that did not end with close_notify.
 func TestStrictVsftpd(t *testing.T) {
 	opts := Options{TLS: Explicit, TLSVersion: tls.VersionTLS12}
 	s := Start(t, "vsftpd", t.TempDir(), opts)

@@ -13,10 +13,10 @@ import (
 	"miniftp/ftp/internal/testutil"
 )
 
-// eachTLS calls f for all that the servers can do of TLS in these versions.
+// eachTLS calls f for all options of TLS that the servers support, with the given versions.
 //
-// Only a soak does so with all of them. The tests of miniftp's own client and server
-// start these servers with the other settings, too.
+// Only a soak uses all of them. The tests of miniftp's client and server also start these servers, with
+// other options.
 func eachTLS(t *testing.T, versions []uint16, f func(t *testing.T, name string, opts Options)) {
 	modes := []TLSMode{Explicit, Implicit}
 	if !testutil.Soaking {
@@ -104,7 +104,7 @@ func TestStartRefusesWhatCanNotBe(t *testing.T) {
 	}
 }
 
-// A proftpd without its module for TLS is there for some tests and missing for others.
+// A proftpd without its module for TLS is installed for tests without TLS, and missing for the others.
 func TestProFTPdWithoutTLS(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("MINIFTP_PEERS", dir)
@@ -136,7 +136,7 @@ func ask(t *testing.T, conn net.Conn, lines *bufio.Scanner, command string) stri
 	return ""
 }
 
-// secure opens a control connection over TLS; err is that of the handshake.
+// secure opens a control connection with TLS. err is the error of the handshake.
 func secure(t *testing.T, s *Server, opts Options, config *tls.Config) (conn *tls.Conn, lines *bufio.Scanner, err error) {
 	t.Helper()
 	raw, err := net.Dial("tcp", s.Addr)
@@ -162,8 +162,8 @@ func secure(t *testing.T, s *Server, opts Options, config *tls.Config) (conn *tl
 	return conn, lines, nil
 }
 
-// Each server shows the certificate for its address, speaks the version asked for
-// and no other, and refuses what is in the clear.
+// Each server sends the certificate for its address, accepts only the chosen version of TLS, and
+// refuses a login and data connections without TLS.
 func TestTLSIsRequired(t *testing.T) {
 	t.Parallel()
 	eachTLS(t, append([]uint16{0}, bothVersions...), func(t *testing.T, name string, opts Options) {
@@ -178,7 +178,7 @@ func TestTLSIsRequired(t *testing.T) {
 			config := &tls.Config{RootCAs: s.Certs.CA, ServerName: "127.0.0.1", MinVersion: version, MaxVersion: version}
 			conn, lines, err := secure(t, s, opts, config)
 			if want := opts.TLSVersion == 0 || opts.TLSVersion == version; (err == nil) != want {
-				t.Errorf("%s: %v, want it: %v", tls.VersionName(version), err, want)
+				t.Errorf("%s: %v, want it accepted: %v", tls.VersionName(version), err, want)
 			}
 			if err == nil {
 				clearData(t, s, conn, lines)
@@ -206,7 +206,7 @@ func TestTLSOverIPv6(t *testing.T) {
 	}
 }
 
-// clearData logs in and asks for a listing in the clear, and wants that refused.
+// clearData logs in and checks that a listing without TLS is refused.
 func clearData(t *testing.T, s *Server, conn net.Conn, lines *bufio.Scanner) {
 	t.Helper()
 	ask(t, conn, lines, "USER "+s.User)
@@ -218,5 +218,5 @@ func clearData(t *testing.T, s *Server, conn net.Conn, lines *bufio.Scanner) {
 			return
 		}
 	}
-	t.Error("a listing may go in the clear")
+	t.Error("a listing without TLS was not refused")
 }

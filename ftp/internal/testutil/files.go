@@ -14,11 +14,11 @@ import (
 	"github.com/spf13/afero"
 )
 
-// LongAgo is a time in whole seconds, for files.
+// LongAgo is a modification time for files, in whole seconds.
 var LongAgo = time.Date(2021, 3, 4, 5, 6, 7, 0, time.UTC)
 
-// Grow makes files, given as path and content, from LongAgo on, each a minute after the one
-// before. A path that ends with a slash is a directory.
+// Grow creates files with the given contents, by path. In the order of their paths, their times
+// start at LongAgo and increase by a minute. A path that ends with a slash is a directory.
 func Grow(t *testing.T, fsys afero.Fs, files map[string]string) {
 	t.Helper()
 	for i, name := range slices.Sorted(maps.Keys(files)) {
@@ -32,7 +32,7 @@ func Grow(t *testing.T, fsys afero.Fs, files map[string]string) {
 	}
 }
 
-// Plant makes a file with its time, and its directories.
+// Plant creates a file with the given time, and its missing directories.
 func Plant(t *testing.T, fsys afero.Fs, name, content string, at time.Time) {
 	t.Helper()
 	Must(t, fsys.MkdirAll(path.Dir(name), 0o755))
@@ -40,8 +40,8 @@ func Plant(t *testing.T, fsys afero.Fs, name, content string, at time.Time) {
 	Must(t, fsys.Chtimes(name, at, at))
 }
 
-// Shape returns all that is below a directory: the contents of files, "link" for a symbolic
-// link, and "" for a directory, whose name ends with a slash.
+// Shape returns everything below a directory, by relative path: the content of a file, "link" for
+// a symbolic link, and "" for a directory, whose path ends with a slash.
 func Shape(t *testing.T, fsys afero.Fs, root string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -70,17 +70,17 @@ func SameShape(t *testing.T, got, want map[string]string) {
 	t.Helper()
 	for name, text := range want {
 		if have, ok := got[name]; !ok || have != text {
-			t.Errorf("%q: there %v, %d bytes, want %d", name, ok, len(have), len(text))
+			t.Errorf("%q: exists %v, %d bytes, want %d", name, ok, len(have), len(text))
 		}
 	}
 	for name := range got {
 		if _, ok := want[name]; !ok {
-			t.Errorf("%q should not be there", name)
+			t.Errorf("%q should not exist", name)
 		}
 	}
 }
 
-// NamesIn returns the names at the top of a filesystem.
+// NamesIn returns the names in the root directory of a filesystem.
 func NamesIn(t *testing.T, fsys afero.Fs) (all []string) {
 	t.Helper()
 	infos, err := afero.ReadDir(fsys, "/")
@@ -91,7 +91,7 @@ func NamesIn(t *testing.T, fsys afero.Fs) (all []string) {
 	return all
 }
 
-// Contents returns the content of a file. A file that can't be read is an error of the test.
+// Contents returns the content of a file. If the file cannot be read, the test fails but continues.
 func Contents(t *testing.T, fsys afero.Fs, name string) string {
 	t.Helper()
 	b, err := afero.ReadFile(fsys, name)
@@ -101,7 +101,7 @@ func Contents(t *testing.T, fsys afero.Fs, name string) string {
 	return string(b)
 }
 
-// ManySmall returns n files of up to 150 bytes below /x, 250 in a directory.
+// ManySmall returns n files of at most 250 bytes below /x for Grow, 250 in each directory.
 func ManySmall(n int) map[string]string {
 	files := map[string]string{}
 	for i := range n {

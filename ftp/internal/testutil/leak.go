@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Main runs the tests of a package after RunParallel and returns the exit code. It fails if the
-// tests leave goroutines behind. TestMain calls it.
+// Main calls RunParallel, runs the tests of a package and returns the exit code, for TestMain. It
+// fails if the tests leave goroutines behind.
 func Main(m *testing.M) int {
 	RunParallel()
 	before := runtime.NumGoroutine()

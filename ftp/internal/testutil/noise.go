@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Noise returns n bytes that no compression, and no accident, gets right; the same ones for
-// the same n.
+// Noise returns n pseudorandom bytes, which depend only on n. They cannot be compressed, and no
+// wrong transfer produces them by chance.
 func Noise(n int) []byte {
 	b := make([]byte, n)
 	r := rand.NewChaCha8([32]byte{byte(n), 1})
@@ -14,7 +14,8 @@ func Noise(n int) []byte {
 	return b
 }
 
-// TwoVersions returns two contents of one size that are the same in the middle.
+// TwoVersions returns two contents of the same size that differ at both ends and are equal in the
+// middle.
 func TwoVersions(size int) (one, two string) {
 	end := size / 4
 	mk := func(c string) string {

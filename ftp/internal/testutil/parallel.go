@@ -6,12 +6,12 @@ import (
 	"strconv"
 )
 
-// waiters is how many parallel tests run at once for each processor. Most of them wait,
+// waiters is the number of parallel tests for each processor. Most tests spend their time waiting
 // for a timer, a stock peer or the network.
 const waiters = 3
 
-// RunParallel lets more parallel tests run at once than there are processors, unless the
-// command line sets -parallel. TestMain calls it before it runs the tests.
+// RunParallel allows more parallel tests than there are processors, unless the command line sets
+// -parallel. TestMain must call it before it runs the tests.
 func RunParallel() {
 	flag.Parse()
 	given := false

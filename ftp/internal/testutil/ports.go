@@ -1,4 +1,4 @@
-// Package testutil holds what the tests of several rooms need. It imports none of them.
+// Package testutil holds helpers for the tests of several packages. It imports none of these packages.
 package testutil
 
 import (
@@ -10,17 +10,17 @@ import (
 	"testing"
 )
 
-// Ports for servers that can not be given a listener are picked from a range below the
-// one from which the system takes ports itself (32768 and up on Linux): there no outgoing
-// connection can take one between the moment it is picked and the moment it is used.
+// The range for ports of servers that cannot be given a listener. It is below the range from
+// which the system chooses ports for outgoing connections (32768 and up on Linux), so none of
+// these can take a port between the moment it is chosen and the moment it is used.
 const (
 	firstPort = 12000
 	lastPort  = 31999
 )
 
-// FreePorts picks n ports in a row that are free, and returns the first. Until the test
-// ends no other caller gets one of them, in this process or in another one: they are
-// reserved by UDP sockets of the same numbers.
+// FreePorts returns the first of n consecutive free ports. Until the test ends, no other call
+// returns one of them, in this process or another: UDP sockets with the same numbers reserve
+// them.
 func FreePorts(tb testing.TB, n int) uint16 {
 	tb.Helper()
 	for range 1000 {
@@ -31,18 +31,17 @@ func FreePorts(tb testing.TB, n int) uint16 {
 			return uint16(lo)
 		}
 	}
-	tb.Fatalf("no %d free ports in a row", n)
+	tb.Fatalf("found no %d consecutive free ports", n)
 	return 0
 }
 
-// ClosedPort is an address of this host at which nobody listens, for as long as the test
-// runs.
+// ClosedPort returns an address of this host on which no program listens while the test runs.
 func ClosedPort(tb testing.TB) netip.AddrPort {
 	tb.Helper()
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), FreePorts(tb, 1))
 }
 
-// reserve takes n ports from lo for the callers of FreePorts, if all are free for TCP.
+// reserve reserves n ports from lo on, if all are free for TCP. The caller must release the result.
 func reserve(ctx context.Context, lo, n int) (reserved []net.PacketConn, err error) {
 	defer func() {
 		if err != nil {

@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-// Soaking reports whether make soak runs the tests: what an ordinary run does a few
-// times, or with a sample of the combinations, is then done for minutes, or with all.
+// Soaking reports whether make soak runs the tests. They then run for minutes instead of a few
+// rounds, or with all combinations instead of a sample.
 var Soaking = os.Getenv("MINIFTP_SOAK") != ""
 
-// Long skips a test that takes more than a moment where the tests run with -short.
+// Long skips a test that takes more than a moment if the tests run with -short.
 func Long(tb testing.TB) {
 	tb.Helper()
 	if testing.Short() {
