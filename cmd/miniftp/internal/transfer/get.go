@@ -151,9 +151,13 @@ func (f *fetcher) fetchPath(k *connect.Link, r *ftp.URL, file connect.Found) err
 	})
 }
 
-// named fetches one file named by a URL. If it is a directory, the error says so.
+// named fetches one file named by a URL. If it is a directory, the error says so: that of the server, or
+// the local one if a directory of that name exists here, too.
 func (f *fetcher) named(k *connect.Link, r *ftp.URL, file connect.Found) error {
 	err := f.file(k, r, file, f.target(target.Base(file.Path)))
+	if errors.Is(err, syscall.EISDIR) && file.Entry.Type == ftp.UnknownEntry && k.IsDir(file.Path) {
+		return verb.Hinted{Err: err, Text: err.Error() + " (and so it is at the server: use -r to fetch it)"}
+	}
 	if no, ok := errors.AsType[*ftp.Error](err); ok && no.Verb == "RETR" && file.Entry.Type == ftp.UnknownEntry && k.IsDir(file.Path) {
 		return verb.At(r.Join(file.Path), verb.Hinted{Err: err, Text: no.Error() + " (it is a directory: use -r to fetch it)"})
 	}
