@@ -161,7 +161,7 @@ func (w *sweeper) look(d subdir, dirs []subdir) (_ []subdir, found []string) {
 	}
 	defer f.Close()
 	for w.ctx.Err() == nil && w.left > 0 {
-		batch, err := kinds(f)
+		batch, err := readTyped(f)
 		for _, e := range batch {
 			switch {
 			case e.kind.IsDir():
@@ -183,20 +183,20 @@ func (w *sweeper) look(d subdir, dirs []subdir) (_ []subdir, found []string) {
 	return dirs, found
 }
 
-// kind is a directory entry with its type.
-type kind struct {
+// typedName is the name of a directory entry, with its type.
+type typedName struct {
 	name string
 	kind fs.FileMode
 }
 
-// kinds returns the next batch of a directory's entries. A directory of the disk knows the types of its
+// readTyped returns the next batch of a directory's entries. A directory of the disk knows the types of its
 // entries, so that no entry has to be examined by itself.
-func kinds(f afero.File) (batch []kind, err error) {
+func readTyped(f afero.File) (batch []typedName, err error) {
 	_, inMemory := f.(*mem.File)
 	if d, ok := f.(fs.ReadDirFile); ok && !inMemory {
 		entries, err := d.ReadDir(dirBatch)
 		for _, e := range entries {
-			batch = append(batch, kind{e.Name(), e.Type()})
+			batch = append(batch, typedName{e.Name(), e.Type()})
 		}
 		return batch, err
 	}
@@ -206,7 +206,7 @@ func kinds(f afero.File) (batch []kind, err error) {
 	}
 	infos, err := f.Readdir(n)
 	for _, fi := range infos {
-		batch = append(batch, kind{fi.Name(), fi.Mode()})
+		batch = append(batch, typedName{fi.Name(), fi.Mode()})
 	}
 	if inMemory && err == nil {
 		err = io.EOF
