@@ -210,7 +210,8 @@ func failed(err error) error {
 		return &BrokenError{plain(err)}
 	case errors.As(err, &path):
 		return &LocalError{err}
-	case errors.As(err, &op) && !errors.Is(err, syscall.EIO) && !errors.Is(err, syscall.EBADF): // sendfile returns these two for the file
+	// EIO and EBADF are errors of the file, which sendfile returns.
+	case errors.As(err, &op) && !errors.Is(err, syscall.EIO) && !errors.Is(err, syscall.EBADF):
 		return &BrokenError{plain(err)}
 	}
 	return &LocalError{err}
