@@ -21,9 +21,9 @@ func (c *Client) keepAlive() (beat <-chan time.Time, stop func()) {
 // ended, and some never do.
 const maxPendingNOOPs = 100
 
-// stayAlive sends a NOOP during the transfer. Its reply may come now or after the transfer, and
+// sendNOOP sends a NOOP during the transfer. Its reply may come now or after the transfer, and
 // must not be mistaken for the reply to another command.
-func (r *run) stayAlive() {
+func (r *run) sendNOOP() {
 	if !r.begun || r.answered() || r.pendingNOOPs == maxPendingNOOPs {
 		return
 	}
@@ -34,10 +34,11 @@ func (r *run) stayAlive() {
 	r.pendingNOOPs++
 }
 
-// takeNOOPReply reports whether a reply answers a NOOP of stayAlive. A transfer that has begun ends with
-// 226, 250, 4xx or 55x. NOOP is answered by 200, or by the code for an unknown or untimely command.
-// Some servers answer NOOP by 250. During an upload that can't be the final reply while bytes
-// are still to be sent; during a download it is the final reply unless another one follows (doubt).
+// takeNOOPReply reports whether a reply answers a pending NOOP of sendNOOP, and counts it. A transfer that has
+// begun ends with 226, 250, 4xx or 55x. NOOP is answered by 200, or by the code for an unknown or untimely
+// command. Some servers answer NOOP by 250. During an upload a 250 can't be the final reply while bytes are
+// still to be sent; during a download it is taken for the final reply unless another one follows (doubt). After
+// a final reply other than 250, each success answers a NOOP.
 func (r *run) takeNOOPReply(reply ftp.Reply) bool {
 	if r.pendingNOOPs == 0 {
 		return false

@@ -52,7 +52,8 @@ const (
 	// chainBytes is the maximum length of all commands under way. A server that waits for data
 	// need not read more, so that a longer write might block forever.
 	chainBytes = 32 << 10
-	maxBreaks  = 3
+	// maxBreaks is how often in a row the chain may fail before it is turned off.
+	maxBreaks = 3
 )
 
 // errNotChained is returned if a file has to be moved in the ordinary way: it does not suit a chain,

@@ -157,7 +157,7 @@ func (c *Client) placeOrDelete(ctx context.Context, part, final string, replaces
 // store sends a file of the given size.
 func (ch *chain) store(ctx context.Context, f afero.File, remote string, size int64, progress func(done, total int64)) (Result, error) {
 	j := &job{source: bare(f)}
-	j.take("STOR", ftp.Store, Transfer{Path: remote, Size: size, Progress: progress})
+	j.fill("STOR", ftp.Store, Transfer{Path: remote, Size: size, Progress: progress})
 	j.want = size
 	return ch.transfer(ctx, j)
 }

@@ -177,7 +177,7 @@ func (d *download) fresh(ctx context.Context) (Result, error) {
 	}
 	res, err := d.fetch(ctx, p, &job{})
 	if errors.Is(err, errOneConnection) {
-		if err = d.whole(ctx, p); err != nil {
+		if err = d.startOver(ctx, p); err != nil {
 			return Result{}, err
 		}
 		return d.fresh(ctx)
@@ -185,8 +185,8 @@ func (d *download) fresh(ctx context.Context) (Result, error) {
 	return res, d.end(ctx, p, err)
 }
 
-// whole prepares to fetch the file again over one connection, after its segments did not fit together.
-func (d *download) whole(ctx context.Context, p *part) error {
+// startOver prepares to fetch the file again over one connection, after its segments did not fit together.
+func (d *download) startOver(ctx context.Context, p *part) error {
 	d.o.Connections = 0
 	p.close()
 	p.remove()
@@ -210,7 +210,7 @@ func (d *download) end(ctx context.Context, p *part, err error) error {
 
 // fetch retrieves the file, or the rest of it, into the part.
 func (d *download) fetch(ctx context.Context, p *part, j *job) (Result, error) {
-	j.take("RETR", ftp.Retrieve, Transfer{
+	j.fill("RETR", ftp.Retrieve, Transfer{
 		Path: d.remote, Offset: j.offset, ASCII: d.o.ASCII, Progress: d.o.Progress,
 	})
 	if j.want = d.v.size; j.sink == nil {

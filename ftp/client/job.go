@@ -15,7 +15,7 @@ type job struct {
 	dir       ftp.Direction
 	typ       ftp.Type // the type to request, and the type of the bytes unless raw
 	anyType   bool     // the verb does not depend on TYPE
-	unbounded bool     // pass more bytes than want to sink, which decides
+	unbounded bool     // pass bytes beyond want to sink, too: its error ends the transfer
 	anyMode   bool     // the transfer is short: use the transfer mode that is set already
 	raw       bool     // do not convert the bytes
 	offset    int64
@@ -24,7 +24,7 @@ type job struct {
 	length    int64 // bytes in source; 0: read it to its end
 	early     bool  // send source before the server says that it begins; needs rewind
 	sink      io.Writer
-	least     *atomic.Int64 // dtp.Job.Least
+	limit     *atomic.Int64 // lowers the number of bytes to fetch while the job runs (dtp.Job.Least); nil: it is fixed
 	progress  func(done, total int64)
 	// opened runs before the first byte of a retrieve; ctx ends with the transfer.
 	opened func(ctx context.Context, conn *dtp.Conn) error
@@ -35,8 +35,8 @@ type job struct {
 	skipped int64     // bytes that opened has read from the connection
 }
 
-// take fills in the command and the description of the transfer.
-func (j *job) take(verb string, dir ftp.Direction, t Transfer) {
+// fill sets the command and the description of the transfer.
+func (j *job) fill(verb string, dir ftp.Direction, t Transfer) {
 	j.verb, j.arg, j.dir = verb, t.Path, dir
 	j.offset, j.want, j.progress, j.typ = t.Offset, -1, t.Progress, ftp.Image
 	if t.ASCII {

@@ -50,12 +50,12 @@ func (k *listClock) inWeek(listed time.Time) (zone time.Duration, ok bool) {
 func (k *listClock) learn(listed, exact time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.learnHeld(listed, exact)
+	k.learnLocked(listed, exact)
 }
 
-// learnHeld is learn for a caller that holds mu. It ignores a difference that can't be a zone: then
-// the file was changed after it was listed.
-func (k *listClock) learnHeld(listed, exact time.Time) {
+// learnLocked is learn for a caller that holds mu. A difference that can't be a zone means that the file was
+// changed after it was listed, and is ignored.
+func (k *listClock) learnLocked(listed, exact time.Time) {
 	off := listed.Sub(exact)
 	zone := off.Round(15 * time.Minute)
 	if zone.Abs() > farOff || (off-zone).Abs() > time.Minute {
@@ -168,7 +168,8 @@ type zoneSample struct {
 const maxSamples = 5
 
 // learnZone asks for the times of files until the server reports one. If it refuses all of them, the
-// files of the next directory are asked for, unless the server does not support MDTM.
+// files of the next directory are asked for, unless the server does not support MDTM. The lock is held
+// meanwhile: other connections of the Pool wait for the result.
 func (c *Client) learnZone(ctx context.Context, samples []zoneSample) error {
 	k := &c.history.clock
 	k.mu.Lock()
@@ -186,7 +187,7 @@ func (c *Client) learnZone(ctx context.Context, samples []zoneSample) error {
 			k.asked = 4 * maxSamples
 		}
 		if k.knows = zoneUnknown; err == nil {
-			k.learnHeld(f.listed, t)
+			k.learnLocked(f.listed, t)
 		}
 	}
 	return nil

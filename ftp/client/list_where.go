@@ -181,8 +181,7 @@ func (c *Client) proving(ctx context.Context, verb, flags, p string, yield func(
 		return c.inside(ctx, verb, flags, p, yield)
 	case len(held.lines) == 0 && isPathRefused(err) && !saysMissing(err):
 		return c.fallBackToInside(ctx, verb, flags, p, err, yield)
-	// The listing failed: return its error, below.
-	case err != nil && !someOnly(err):
+	case err != nil && !someOnly(err): // the listing failed: return its error, below
 	// A listing of the current directory would contain step, so this one is of p. Names with a dot prove
 	// nothing: listings may omit them.
 	case isBelow && !strings.HasPrefix(step, ".") && !slices.ContainsFunc(held.lines, func(line string) bool { return mentions(line, step) }):

@@ -194,7 +194,7 @@ func (p *part) finish(modified time.Time) error {
 		err = p.f.Sync()
 	}
 	if _, onDisk := p.f.(*os.File); err == nil && (!onDisk || runtime.GOOS == "windows") {
-		err = p.f.Close() // closing may set the time, and some systems can't rename an open file
+		err = p.f.Close() // a storage may set the time when it closes the file, and Windows can't rename an open one
 		p.f = nil
 	}
 	if err == nil && !modified.IsZero() {

@@ -42,16 +42,16 @@ type Pool struct {
 	size    int        // the size given to NewPool
 	most    int        // maximum of open; at least 1, and below size for a while after a 421
 	grows   *time.Timer
-	open    int       // connections that exist or are being dialed
-	idle    []waiting // the last used one is last
+	open    int        // connections that exist or are being dialed
+	idle    []idleConn // the last used one is last
 	queue   []chan struct{}
-	coming  int // woken from queue, but have not called next yet
+	coming  int // calls of Get that were woken from queue and have not called next yet
 	closed  bool
-	nothing chan struct{} // closed when the Pool is closed and open is 0
+	drained chan struct{} // closed when the Pool is closed and open is 0
 }
 
-// waiting is an idle connection.
-type waiting struct {
+// idleConn is an idle connection.
+type idleConn struct {
 	c     *Client
 	since time.Time
 }
@@ -63,7 +63,7 @@ const stale = 15 * time.Second
 // mode it has no more connections than ActivePorts. Nothing is dialed yet. o is as in Dial; its
 // Rate limits all connections together.
 func NewPool(addr string, size int, o *Options) *Pool {
-	p := &Pool{addr: addr, nothing: make(chan struct{})}
+	p := &Pool{addr: addr, drained: make(chan struct{})}
 	if o != nil {
 		p.opts = *o
 	}
@@ -174,7 +174,7 @@ func (p *Pool) letPass(ctx context.Context) {
 
 // next decides what Get does: use an idle connection, dial one, or wait for its turn. woken reports
 // that its turn has come.
-func (p *Pool) next(woken bool) (c *waiting, dial bool, turn chan struct{}, err error) {
+func (p *Pool) next(woken bool) (c *idleConn, dial bool, turn chan struct{}, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if woken {
@@ -198,7 +198,7 @@ func (p *Pool) next(woken bool) (c *waiting, dial bool, turn chan struct{}, err 
 
 // usable reports whether an idle connection can be used. One that was idle for long is tested by a
 // NOOP, because the server may have closed it without this side noticing.
-func (p *Pool) usable(ctx context.Context, w *waiting) bool {
+func (p *Pool) usable(ctx context.Context, w *idleConn) bool {
 	if !w.c.Alive() {
 		return false
 	}
@@ -271,7 +271,7 @@ func (p *Pool) Put(c *Client) {
 	c = &Client{connection: c.connection}
 	p.mu.Lock()
 	if !p.closed && c.Alive() && p.open <= p.most {
-		p.idle = append(p.idle, waiting{c, time.Now()})
+		p.idle = append(p.idle, idleConn{c, time.Now()})
 		p.wakeLocked()
 		p.mu.Unlock()
 		return
@@ -280,7 +280,7 @@ func (p *Pool) Put(c *Client) {
 	p.forget(c)
 }
 
-// forget closes a connection and makes room for another one.
+// forget closes a connection that counts in open, and makes room for another one.
 func (p *Pool) forget(c *Client) {
 	_ = c.Close()
 	p.mu.Lock()
@@ -298,9 +298,9 @@ func (p *Pool) wakeLocked() {
 	}
 	if p.closed && p.open == 0 {
 		select {
-		case <-p.nothing:
+		case <-p.drained:
 		default:
-			close(p.nothing)
+			close(p.drained)
 		}
 	}
 }
@@ -336,6 +336,6 @@ func (p *Pool) Close() error {
 	for _, w := range idle {
 		go p.forget(w.c) // concurrently, because each waits for the reply to QUIT
 	}
-	<-p.nothing
+	<-p.drained
 	return nil
 }

@@ -138,7 +138,7 @@ func (d *download) proceed(ctx context.Context, p *part) (res Result, again bool
 		p.close()
 		return res, false, err
 	case errors.Is(err, errOneConnection):
-		return Result{}, true, d.whole(ctx, p)
+		return Result{}, true, d.startOver(ctx, p)
 	case err == nil:
 		if again, err = d.changed(ctx); again && err == nil {
 			p.close()

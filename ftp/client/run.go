@@ -29,8 +29,8 @@ import (
 // when the data connection has failed. Then settle makes sure that neither connection has anything
 // of this transfer outstanding, and verdict decides whether the transfer was complete.
 //
-// The goroutine that runs watch owns all fields. The one that moves the bytes uses only ctx, conn,
-// came, goAhead and results, and reads c and j.
+// The goroutine that runs watch owns all fields. The one that moves the bytes uses only ctx, conn, moved,
+// goAhead and results, and reads c and j.
 type run struct {
 	c       *Client
 	j       *job
@@ -38,7 +38,7 @@ type run struct {
 	cancel  context.CancelCauseFunc
 	conn    atomic.Pointer[dtp.Conn]
 	viaEPSV bool
-	came    atomic.Int64 // bytes moved over the data connection so far
+	moved   atomic.Int64 // bytes moved over the data connection so far
 
 	goAhead   chan struct{} // closed when an upload may send
 	results   chan dtp.Result
@@ -78,13 +78,13 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 	}
 	// A server must not fill the disk by sending more than it announced.
 	if j.dir == ftp.Retrieve && j.typ == ftp.Image && j.want >= j.offset && !j.unbounded {
-		d.Size, d.Bounded, d.Least = j.want-j.offset, true, j.least
+		d.Size, d.Bounded, d.Least = j.want-j.offset, true, j.limit
 	}
-	told := j.progressFunc()
+	report := j.progressFunc()
 	d.Progress = func(n int64) {
-		r.came.Store(n)
-		if told != nil {
-			told(n)
+		r.moved.Store(n)
+		if report != nil {
+			report(n)
 		}
 	}
 	if j.opened == nil {
@@ -96,11 +96,9 @@ func (c *Client) start(j *job, o *dtp.Opener) *run {
 	return r
 }
 
-// On Linux a small file needs no goroutine of its own if the data connection was open at once: the
-// goroutine that reads the replies moves the bytes when the server says that it begins. An early
-// upload is sent before that.
-
-// moveSmall moves the bytes of a small file if they have not been moved yet.
+// moveSmall moves the bytes of a small file if they have not been moved yet. On Linux such a file needs no
+// goroutine of its own if the data connection was open at once: the goroutine that reads the replies moves
+// the bytes when the server says that it begins. An early upload is sent before that.
 func (r *run) moveSmall() {
 	t := r.small
 	if t == nil {
@@ -170,7 +168,7 @@ func (r *run) watch(ctx context.Context) error {
 	for !r.over() {
 		select {
 		case <-alive:
-			r.stayAlive()
+			r.sendNOOP()
 		case reply, ok := <-replies:
 			if ok {
 				r.reply(reply)
@@ -302,8 +300,8 @@ func (r *run) serverFailed() {
 	r.stop(r.refusal())
 }
 
-// errAllCame stops a download whose size and final reply agree, but whose data connection does
-// not end. The verdict counts it as complete.
+// errAllCame stops a download of which all bytes and a final reply of success have arrived, but whose data
+// connection does not end. The verdict counts it as complete.
 var errAllCame = errors.New("all bytes have arrived")
 
 // errNothingCame stops a retrieve that the server reports as complete without having begun it.
@@ -353,12 +351,12 @@ func (r *run) dataEnded() {
 //	the data ended, and only a weak 200 came                → the 200 is the final reply
 func (r *run) graceEnded() {
 	r.grace = nil
-	if !r.done && r.j.dir == ftp.Retrieve && !r.begun && r.refusal() == nil && r.came.Load() == 0 && r.wants() != 0 {
+	if !r.done && r.j.dir == ftp.Retrieve && !r.begun && r.refusal() == nil && r.moved.Load() == 0 && r.wants() != 0 {
 		r.stop(errNothingCame)
 		return
 	}
 	if !r.done && r.j.dir == ftp.Retrieve && r.refusal() == nil && r.final.Code != 0 {
-		if r.j.opened == nil && r.j.offset+r.came.Load() == r.wants() {
+		if r.j.opened == nil && r.j.offset+r.moved.Load() == r.wants() {
 			r.stop(errAllCame)
 		} else {
 			r.grace = time.After(endWait)
@@ -456,8 +454,8 @@ func (r *run) finish(ctx context.Context) bool {
 	return err == nil
 }
 
-// noopReply reports whether a reply answers a NOOP of stayAlive, and whether that is uncertain for
-// this or an earlier reply.
+// noopReply is takeNOOPReply for package pi. It also reports whether the answer is uncertain, for this or an
+// earlier reply.
 func (r *run) noopReply(reply ftp.Reply) (is, doubt bool) {
 	is = r.takeNOOPReply(reply)
 	return is, r.doubt

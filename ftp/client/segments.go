@@ -39,7 +39,7 @@ type segment struct {
 	from, to, pos int64
 	running       bool
 	began         int64        // pos when its transfer began
-	least         atomic.Int64 // how many bytes the transfer must bring; a cut lowers it while it runs
+	limit         atomic.Int64 // bytes from began to to, for the running transfer; a cut lowers it
 	first         time.Time    // when the transfer brought its first bytes; zero: not yet
 	seam          []byte       // the bytes that the server sent just before from; compared at the end
 }
@@ -65,7 +65,7 @@ func newSegments(from, to int64) *segmentState {
 
 func (s *segmentState) beginLocked(g *segment) {
 	g.running, g.began, g.first = true, g.pos, time.Time{}
-	g.least.Store(g.to - g.began)
+	g.limit.Store(g.to - g.began)
 }
 
 // moved records that the bytes of a segment before pos have arrived, and returns the number of
@@ -114,7 +114,7 @@ func (s *segmentState) cutLocked(g *segment) int {
 	half := &segment{from: g.pos + (g.to-g.pos)/2, to: g.to}
 	half.pos = half.from
 	g.to = half.from
-	g.least.Store(g.to - g.began)
+	g.limit.Store(g.to - g.began)
 	i := slices.Index(s.all, g) + 1
 	s.all = slices.Insert(s.all, i, half)
 	return i
@@ -154,7 +154,7 @@ func (s *segmentState) end(g *segment, err error, refused bool) (gone bool) {
 	if i := slices.Index(s.all, g); refused && i > 0 && g.pos == g.from {
 		if before := s.all[i-1]; before.running && before.pos < before.to {
 			before.to, gone = g.to, true
-			before.least.Store(before.to - before.began)
+			before.limit.Store(before.to - before.began)
 			s.all = slices.Delete(s.all, i, i+1)
 		}
 	}

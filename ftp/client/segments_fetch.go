@@ -23,14 +23,14 @@ type segments struct {
 	*segmentState
 	d    *download
 	out  *part
-	was  string // the name of out before it had gaps; "" if it has none
+	was  string // the name of out before it had gaps; "" as long as no connection was added
 	ctx  context.Context
 	stop context.CancelCauseFunc
 
 	helpers sync.WaitGroup
-	added   int
+	added   int // helpers; used only by the goroutine to which moved has reported more, which is one at a time
 
-	rest     sync.Mutex // guards reported and err
+	reportMu sync.Mutex // guards reported and err
 	reported int64      // the last value given to Progress
 	err      error      // why a connection failed
 }
@@ -85,7 +85,7 @@ func (s *segments) run(ctx context.Context, j *job, at int64) (Result, error) {
 
 // transfer fetches a segment by running j.
 func (s *segments) transfer(c *Client, g *segment, j *job) (Result, error) {
-	j.least = &g.least
+	j.limit = &g.limit
 	j.progress = func(pos, _ int64) {
 		done, more := s.moved(g, pos, time.Now())
 		s.progress(done)
@@ -97,8 +97,8 @@ func (s *segments) transfer(c *Client, g *segment, j *job) (Result, error) {
 }
 
 func (s *segments) progress(done int64) {
-	s.rest.Lock()
-	defer s.rest.Unlock()
+	s.reportMu.Lock()
+	defer s.reportMu.Unlock()
 	if s.d.o.Progress != nil && done > s.reported {
 		s.d.o.Progress(done, s.d.v.size)
 		s.reported = done
@@ -153,11 +153,11 @@ func (s *segments) help() {
 
 // noteFailure records why a connection has stopped helping. If nothing is running then, the fetch ends.
 func (s *segments) noteFailure(err error) {
-	s.rest.Lock()
+	s.reportMu.Lock()
 	if s.err == nil || errors.Is(err, errOneConnection) {
 		s.err = err
 	}
-	s.rest.Unlock()
+	s.reportMu.Unlock()
 	if s.giveUp(errors.Is(err, errOneConnection)) {
 		s.stop(err)
 	}
@@ -192,7 +192,7 @@ func (s *segments) fetch(c *Client, g *segment) error {
 		return &LocalError{Err: err}
 	}
 	defer f.Close()
-	at, end, fresh := g.began, g.began+g.least.Load(), g.began == g.from
+	at, end, fresh := g.began, g.began+g.limit.Load(), g.began == g.from
 	o := &overlap{n: int(min(at, maxOverlap)), short: errOneConnection}
 	if !fresh {
 		o.n = int(min(at-g.from, maxOverlap))
@@ -205,7 +205,7 @@ func (s *segments) fetch(c *Client, g *segment) error {
 	if err := j.rewind(); err != nil {
 		return &LocalError{Err: err}
 	}
-	j.take("RETR", ftp.Retrieve, Transfer{Path: s.d.remote, Offset: at - int64(o.n), Size: end})
+	j.fill("RETR", ftp.Retrieve, Transfer{Path: s.d.remote, Offset: at - int64(o.n), Size: end})
 	c.expect(j, bare(f), o)
 	res, err := s.transfer(c, g, j)
 	return o.settle(&res, err)

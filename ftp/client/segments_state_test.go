@@ -50,7 +50,7 @@ func TestSegmentState(t *testing.T) {
 		first := s.all[0]
 		s.moved(first, 20*mib, now)
 		half := s.take(false)
-		if half == nil || first.to != 60*mib || half.from != first.to || half.to != 100*mib || first.least.Load() != 60*mib {
+		if half == nil || first.to != 60*mib || half.from != first.to || half.to != 100*mib || first.limit.Load() != 60*mib {
 			t.Fatalf("%+v, %+v", first, half)
 		}
 		return s, first, half
@@ -67,7 +67,7 @@ func TestSegmentState(t *testing.T) {
 	s.moved(half, 70*mib, now)
 	want("both run", s, 30*mib, 20*mib, false)
 	s.end(half, broken, false)
-	if g := s.take(false); g != half || g.began != 70*mib || g.least.Load() != 30*mib {
+	if g := s.take(false); g != half || g.began != 70*mib || g.limit.Load() != 30*mib {
 		t.Errorf("what is left: %+v", g)
 	}
 	s.moved(first, 61*mib, now) // a chunk that was already in progress
@@ -88,7 +88,7 @@ func TestSegmentState(t *testing.T) {
 	}
 
 	s, first, half = begin()
-	if gone := s.end(half, broken, true); !gone || first.to != 100*mib || first.least.Load() != 100*mib || len(s.all) != 1 {
+	if gone := s.end(half, broken, true); !gone || first.to != 100*mib || first.limit.Load() != 100*mib || len(s.all) != 1 {
 		t.Errorf("after a refusal: gone %v, %+v", gone, first)
 	}
 	if g := s.take(false); g != nil {

@@ -61,7 +61,7 @@ func (c *Client) retrieve(ctx context.Context, t Transfer, j *job) (Result, erro
 	if err := sendable(t.Path); err != nil {
 		return Result{}, err
 	}
-	j.take("RETR", ftp.Retrieve, t)
+	j.fill("RETR", ftp.Retrieve, t)
 	if j.want < 0 && !t.ASCII {
 		var err error
 		if j.want, _, err = c.look(ctx, t.Path, false); err != nil {
@@ -115,6 +115,6 @@ func (c *Client) storeAs(ctx context.Context, verb string, t Transfer, src io.Re
 
 // store fills in the rest of j, whose source is set, and runs it.
 func (c *Client) store(ctx context.Context, verb string, t Transfer, j *job) (Result, error) {
-	j.take(verb, ftp.Store, t)
+	j.fill(verb, ftp.Store, t)
 	return c.transfer(ctx, j)
 }

@@ -223,7 +223,7 @@ const earlySize = 64 << 10
 
 func (u *upload) send(ctx context.Context, offset int64) (Result, error) {
 	j := &job{source: u.f}
-	j.take("STOR", ftp.Store, Transfer{
+	j.fill("STOR", ftp.Store, Transfer{
 		Path: u.to, Offset: offset, Size: u.size, ASCII: u.o.ASCII, Progress: u.o.Progress,
 	})
 	if u.size >= 0 {
@@ -269,7 +269,7 @@ func (u *upload) restart(ctx context.Context) (int64, error) {
 	}
 	j := &job{unbounded: true}
 	u.c.expect(j, tooMuch{}, o)
-	j.take("RETR", ftp.Retrieve, Transfer{Path: u.to, Offset: there - int64(len(want)), Size: there})
+	j.fill("RETR", ftp.Retrieve, Transfer{Path: u.to, Offset: there - int64(len(want)), Size: there})
 	res, err := u.c.transfer(ctx, j)
 	err = o.settle(&res, err)
 	var no *ftp.Error
@@ -292,11 +292,10 @@ func (u *upload) resumeError(at int64, why string) error {
 	return &ResumeError{Path: u.remote, Offset: at, Why: why}
 }
 
+// errTooMuch is returned for a transfer that brings more than the overlap.
 var errTooMuch = errors.New("more bytes came than were asked for")
 
-// errTooMuch is returned by tooMuch: only the overlap was requested.
-
-// tooMuch is a writer that accepts nothing.
+// tooMuch is the sink of a transfer that is to bring nothing but the overlap.
 type tooMuch struct{}
 
 func (tooMuch) Write(b []byte) (int, error) { return 0, errTooMuch }

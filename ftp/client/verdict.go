@@ -24,7 +24,7 @@ type outcome struct {
 	final     ftp.Reply
 	refusal   error // the error of the final reply, if any
 	echo      bool  // the final reply may only confirm an ABOR
-	want, got int64 // size of the whole file in bytes, -1 if unknown; and bytes that arrived
+	want, got int64 // size of the whole file in bytes, -1 if unknown; and how many of them are present
 	exact     bool  // more bytes than want are an error
 
 	sent, there   int64 // bytes that the destination should have, and has; both 0 if not checked

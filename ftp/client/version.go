@@ -8,8 +8,8 @@ import (
 	"miniftp/ftp"
 )
 
-// version identifies a version of a file. It is taken when the first byte of a file is read. It is compared
-// before a transfer is continued, and at the end of one that consisted of several tries.
+// version identifies a version of a file. It is recorded when a transfer begins, and compared before a later
+// try or run continues that transfer, and at the end of one that consisted of several tries.
 type version struct {
 	size     int64         // -1: unknown
 	modified time.Time     // zero: unknown

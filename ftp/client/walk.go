@@ -112,8 +112,8 @@ func (w *walker) readDir(dir string) (entries *kept.List, odd []error, err error
 	return entries, odd, err
 }
 
-// firstOf returns why a listing ended: the error found by its reader, or else err, which may only be the
-// consequence of stopping it.
+// firstOf returns found if it is not nil, else err. It serves readers of listings, which stop the listing after an
+// error that they found: err is then only the consequence.
 func firstOf(found, err error) error {
 	if found != nil {
 		return found

@@ -115,15 +115,15 @@ func TestIdleListenersAreBounded(t *testing.T) {
 	ports, err := NewPorts(PortRange{})
 	check(t, err)
 	defer ports.Close()
-	for i := range 3 * maxStanding {
+	for i := range 3 * maxIdle {
 		l, err := ports.lease(netip.AddrFrom4([4]byte{127, 0, 2, byte(i + 1)}), time.Hour)
 		if err != nil {
 			t.Skipf("only Linux has all of 127.0.0.0/8: %v", err)
 		}
 		l.giveBack()
 	}
-	if ports.count != maxStanding || len(ports.idle) > maxStanding+1 {
-		t.Errorf("%d listeners of %d addresses are idle, want %d", ports.count, len(ports.idle), maxStanding)
+	if ports.count != maxIdle || len(ports.idle) > maxIdle+1 {
+		t.Errorf("%d listeners of %d addresses are idle, want %d", ports.count, len(ports.idle), maxIdle)
 	}
 	ports.sweep()
 	l, err := ports.lease(home, time.Hour)

@@ -22,10 +22,11 @@ const (
 // deflated is MODE Z for one file.
 type deflated struct {
 	p        *pump
-	out      *zlib.Writer
-	wire     *bufio.Reader
-	in       io.ReadCloser
-	came, is int64 // bytes received, and bytes that they expanded to
+	out      *zlib.Writer  // the compressor
+	src      *bufio.Reader // the compressed bytes, from the data connection
+	in       io.ReadCloser // the decompressor, which reads src
+	received int64         // compressed bytes
+	expanded int64         // bytes that they expanded to
 }
 
 // compressors are reused, by level: one takes most of a megabyte.
@@ -99,27 +100,27 @@ func (d *deflated) release() {
 // Read makes deflated the reader of a decompressor.
 func (d *deflated) Read(b []byte) (int, error) {
 	n, err := d.p.read(b)
-	d.came += int64(n)
+	d.received += int64(n)
 	return n, err
 }
 
 func (d *deflated) read(b []byte) (int, error) {
 	if d.in == nil {
-		d.wire = bufio.NewReaderSize(d, inflateLen)
-		if _, err := d.wire.Peek(1); errors.Is(err, io.EOF) {
+		d.src = bufio.NewReaderSize(d, inflateLen)
+		if _, err := d.src.Peek(1); errors.Is(err, io.EOF) {
 			return 0, io.EOF // some peers send an empty file as nothing at all
 		}
-		in, err := zlib.NewReader(d.wire)
+		in, err := zlib.NewReader(d.src)
 		if err != nil {
 			return 0, notZlib(err)
 		}
 		d.in = in
 	}
 	n, err := d.in.Read(b)
-	d.is += int64(n)
+	d.expanded += int64(n)
 	d.p.count(int64(n))
 	switch {
-	case d.is > maxEasy && d.is/maxGrowth > d.came:
+	case d.expanded > maxEasy && d.expanded/maxGrowth > d.received:
 		return 0, &BrokenError{ErrExpands}
 	case errors.Is(err, io.EOF):
 		return n, d.afterEnd()
@@ -134,7 +135,7 @@ var errAfterEnd = errors.New("there is more after the end of the compressed file
 
 // afterEnd waits for the end of the connection. Closing with bytes unread would send a reset.
 func (d *deflated) afterEnd() error {
-	_, err := d.wire.ReadByte()
+	_, err := d.src.ReadByte()
 	if err == nil {
 		return &BrokenError{errAfterEnd}
 	}

@@ -4,12 +4,13 @@ package dtp
 
 import "syscall"
 
-// canDrain says whether a listener may stay open between leases. That requires to empty its backlog
-// without waiting.
+// canDrain reports whether drain works on this platform. A listener may stay open between leases only if its
+// backlog can be emptied without waiting.
 const canDrain = true
 
-// drain closes every connection in the backlog: a caller that came before the address was announced is not
-// the peer of this lease. It reports whether the listener still works.
+// drain closes every connection in the backlog: a host that connected before the address was announced is not
+// the peer of this lease. drain reports whether the listener still works. A backlog longer than SOMAXCONN counts
+// as a failure.
 func (l *listener) drain() bool {
 	raw, err := l.SyscallConn()
 	if err != nil {

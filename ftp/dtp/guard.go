@@ -11,13 +11,13 @@ import (
 // stances (RFC 2577):
 //
 //	          dials                                       listens
-//	server    PORT names a third host: refused (bounce)   a third host calls: dropped (theft)
-//	user      227 names a third host: not dialed          a third host calls: dropped
+//	server    PORT names a third host: refused (bounce)   a third host connects: dropped (theft)
+//	user      227 names a third host: not dialed          a third host connects: dropped
 //
 // The zero Guard admits only the peer of the control connection.
 type Guard struct {
 	DialAnyHost   bool // this end may dial hosts other than the peer of the control connection
-	AcceptAnyHost bool // such hosts may call this end
+	AcceptAnyHost bool // such hosts may connect to this end
 	LowPorts      bool // ports below 1024 may be dialed
 	// FXP admits other hosts, for copies from server to server. It never admits ports below 1024, nor
 	// loopback, link-local, multicast and unspecified addresses, unless the peer itself has a
@@ -62,7 +62,7 @@ func (g Guard) mayCopy(addr netip.AddrPort, peer netip.Addr) (netip.AddrPort, er
 	return addr, nil
 }
 
-// mayAccept reports whether remote may call: it is the peer, or other hosts are admitted.
+// mayAccept reports whether a connection from remote may be accepted: it is the peer, or other hosts are admitted.
 func (g Guard) mayAccept(remote netip.AddrPort, peer netip.Addr) bool {
 	return g.AcceptAnyHost || g.FXP || remote.Addr().Unmap() == peer
 }

@@ -32,8 +32,7 @@ type Job struct {
 	Bounded bool
 	// Least, if not nil, lowers Size of a Bounded Job while it runs.
 	Least *atomic.Int64
-	// Type is the representation type: in ASCII lines end in CRLF on the wire
-	// and in LF at either end.
+	// Type is the representation type. In ASCII, lines end in CRLF on the wire and in LF in Source and Sink.
 	Type ftp.Type
 	// Mode is the transfer mode (RFC 959 §3.4). In block mode a Job that ends without an error leaves the
 	// data connection in Result.Kept.
@@ -58,11 +57,10 @@ type Job struct {
 	Ready func() error
 	// Progress is called now and then with the number of bytes that have moved.
 	Progress func(int64)
-	// Reset makes a Job that fails end with a TCP reset. A client sets it: the server knows only by the
-	// close where an upload ends (RFC 959 §3.4.1), so an ordinary close would make a short file
-	// look complete. A download under TLS ends so, too: ProFTPD ends the session if it
-	// writes after an ordinary close (EPIPE), and accepts a reset. A server does not
-	// need it, since its reply says that the transfer failed.
+	// Reset makes a Job that fails end with a TCP reset. A client sets it, for two reasons. An upload ends with
+	// the data connection (RFC 959 §3.4.1), so an ordinary close would make a short file look complete to the
+	// server. During a download under TLS, ProFTPD ends the session if it writes after an ordinary close
+	// (EPIPE), but accepts a reset. A server does not need it, since its reply says that the transfer failed.
 	Reset bool
 }
 
@@ -178,7 +176,7 @@ func (t *Started) Run(ctx context.Context) Result {
 	if err == nil && keeps(&t.pump.job) {
 		kept, res.Kept = true, t.conn
 		if t.pump.tls != nil {
-			t.pump.tls.wire.await = nil // the deadlines and the context were this Job's
+			t.pump.tls.wire.extend = nil // the deadlines and the context were this Job's
 		}
 		return res
 	}
@@ -212,7 +210,8 @@ func failed(err error) error {
 		return &BrokenError{plain(err)}
 	case errors.As(err, &path):
 		return &LocalError{err}
-	case errors.As(err, &op) && !errors.Is(err, syscall.EIO) && !errors.Is(err, syscall.EBADF): // these two are sendfile's, of the file
+	// EIO and EBADF are errors of the file, which sendfile returns.
+	case errors.As(err, &op) && !errors.Is(err, syscall.EIO) && !errors.Is(err, syscall.EBADF):
 		return &BrokenError{plain(err)}
 	}
 	return &LocalError{err}

@@ -36,7 +36,7 @@ var (
 	// ErrOfferRevoked is returned when an offer to listen was not used within the Config's Timeout
 	// and its port was given to another control connection.
 	ErrOfferRevoked = errors.New("the data port was not used in time and went to another session")
-	// ErrNobodyCame is returned when the peer has not called in time.
+	// ErrNobodyCame is returned when this end listened and the peer did not connect in time.
 	ErrNobodyCame = errors.New("nobody came")
 )
 
@@ -52,8 +52,8 @@ type Manager struct {
 	observe func(ftp.Happening)
 	tls     *Security // of data connections from now on; nil: in the clear
 	next    *Opener   // the offer
-	kept    *Conn     // the data connection of the last transfer
-	far     int       // how many more calls CallNow leaves to Open: the peer did not answer at once
+	kept    *Conn     // the data connection of the last transfer; at most one of next and kept is set
+	far     int       // in how many more calls CallNow does nothing, because the peer did not answer at once
 	small   []byte    // the buffer of Fetch
 }
 
@@ -139,7 +139,7 @@ func (m *Manager) Take() (*Opener, error) {
 	m.next = nil
 	if c := m.kept; o == nil && c != nil {
 		m.kept = nil
-		return &Opener{m: m, guard: m.guard, stance: c.Stance, addr: c.o.addr, tls: c.o.tls, standing: c}, nil
+		return &Opener{m: m, guard: m.guard, stance: c.Stance, addr: c.o.addr, tls: c.o.tls, kept: c}, nil
 	}
 	if o == nil {
 		return nil, ErrNoOffer

@@ -9,7 +9,7 @@ import (
 )
 
 // framing sends and receives the bytes of a file in the form of a transfer mode (RFC 959 §3.4). Its
-// errors are of the kinds that failed returns. To add a mode, add a case to frame.
+// errors are of the kinds that the function failed returns. To add a mode, add a case to frame.
 type framing interface {
 	// write takes the next bytes of the file, and may hold them back until flush.
 	write(data []byte) error

@@ -13,22 +13,22 @@ import (
 	"miniftp/ftp"
 )
 
-// Opener opens one data connection. Manager.Take returns it; it must be opened or closed, once.
+// Opener opens one data connection. Manager.Take returns it. Its user must call Open or Close, once.
 type Opener struct {
-	m      *Manager
-	guard  Guard
-	stance ftp.Stance
-	addr   netip.AddrPort // where it listens or will dial
-	ln     *listener      // if it listens
-	called bool           // the peer has called on ln
-	tls    *Security      // nil: in the clear
+	m        *Manager
+	guard    Guard
+	stance   ftp.Stance
+	addr     netip.AddrPort // where it listens or will dial
+	ln       *listener      // if it listens
+	accepted bool           // the peer's connection was accepted on ln
+	tls      *Security      // nil: in the clear
 
-	standing *Conn    // the data connection, if it is open already (block mode)
-	calling  *os.File // a call that StartNow has begun and that is not answered yet
+	kept    *Conn    // the data connection, if the last transfer has left it open (block mode)
+	dialing *os.File // the socket, if dialNow has begun to connect it and the peer has not answered yet
 }
 
 // Stands reports whether the data connection is open already (RFC 959 §5.4: reply 125).
-func (o *Opener) Stands() bool { return o.standing != nil }
+func (o *Opener) Stands() bool { return o.kept != nil }
 
 // Mode returns the data mode: active or passive.
 func (o *Opener) Mode() ftp.DataMode { return o.m.mode(o.stance) }
@@ -78,12 +78,12 @@ func (e *OpenError) Error() string {
 
 func (e *OpenError) Unwrap() error { return e.Err }
 
-// Open opens the data connection: it accepts the peer's call, or dials. It gives up after the Config's
+// Open opens the data connection: it accepts the peer's connection, or dials. It gives up after the Config's
 // Timeout, or if ctx ends. The Opener can't be used again. The error is an *OpenError, or a
 // *BrokenError if the connection was opened and reset at once.
 func (o *Opener) Open(ctx context.Context) (*Conn, error) {
-	if c := o.standing; c != nil {
-		o.standing = nil
+	if c := o.kept; c != nil {
+		o.kept = nil
 		return c, nil
 	}
 	start := time.Now()
@@ -124,14 +124,14 @@ func (o *Opener) opened(nc net.Conn, start time.Time) *Conn {
 	return c
 }
 
-// Close closes an Opener that was not opened. A caller that waits on its port is disconnected.
+// Close closes an Opener that was not opened. A peer that has connected to its port is disconnected.
 func (o *Opener) Close() {
-	if o.standing != nil {
-		o.standing.ahead.drop()
-		_ = o.standing.Close()
+	if o.kept != nil {
+		o.kept.ahead.drop()
+		_ = o.kept.Close()
 	}
-	if o.calling != nil {
-		_ = o.calling.Close()
+	if o.dialing != nil {
+		_ = o.dialing.Close()
 	}
 	if o.ln != nil {
 		o.ln.drain()
@@ -139,14 +139,13 @@ func (o *Opener) Close() {
 	}
 }
 
-// giveBack ends the lease of the port, if there is one. If the peer was told the port and has not called, the
-// port is closed: its call may still be on the way, and would be accepted in place of the call for
-// the next lease.
+// giveBack ends the lease of the port, if there is one. If the peer has not connected to the port, it is closed:
+// the peer knows the address and may still connect, and the next lease would accept that connection as its own.
 func (o *Opener) giveBack() {
 	switch {
 	case o.ln == nil:
 		return
-	case o.called:
+	case o.accepted:
 		o.ln.giveBack()
 	default:
 		o.ln.close()
@@ -154,7 +153,7 @@ func (o *Opener) giveBack() {
 	o.ln = nil
 }
 
-// accept waits for the peer's call. It drops callers that the Guard does not admit, and continues to wait.
+// accept waits until the peer connects. It drops connections that the Guard does not admit, and continues to wait.
 func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, error) {
 	if err := o.ln.SetDeadline(deadline); err != nil {
 		return nil, err
@@ -179,7 +178,7 @@ func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, erro
 		}
 		remote := AddrPort(c.RemoteAddr())
 		if o.guard.mayAccept(remote, o.m.peer) {
-			o.called = true
+			o.accepted = true
 			return c, nil
 		}
 		o.m.emit(ftp.StrangerRefused{Remote: remote})
@@ -193,7 +192,7 @@ func (o *Opener) dial(ctx context.Context) (net.Conn, error) {
 	defer cancel()
 	var c net.Conn
 	var err error
-	if o.calling != nil {
+	if o.dialing != nil {
 		c, err = o.answered(ctx)
 	} else if o.m.cfg.Dial != nil {
 		c, err = o.m.cfg.Dial(ctx, "tcp", o.addr.String())

@@ -23,7 +23,7 @@ import (
 //	taken     an Opener opens or closes it
 //	revoked   a later lease needed the port
 //
-// Whoever moves a lease out of offered, by compare-and-swap, owns the listener.
+// The goroutine that moves a lease out of offered, by compare-and-swap, owns the listener.
 type Ports struct {
 	within PortRange
 
@@ -35,12 +35,11 @@ type Ports struct {
 	open   map[netip.AddrPort]*listener // for a range: the listeners of its ports; nil: one is being opened
 }
 
-// Limits on idle listeners. For one local address new listeners are opened until there are minStanding, so
-// that quick transfers spread over several ports, whose closed connections (TIME_WAIT) are then
-// not in each other's way.
+// Limits on idle listeners. As long as a local address has fewer than minIdle, a lease opens a new listener. So
+// quick transfers spread over several ports, and their closed connections (TIME_WAIT) do not collide.
 const (
-	minStanding = 8
-	maxStanding = 64 // over all local addresses, of which a host may have millions (AnyIP, 127/8)
+	minIdle = 8
+	maxIdle = 64 // over all local addresses, of which a host may have millions (AnyIP, 127/8)
 )
 
 // NewPorts returns the Ports of a range. An empty range is an error.
@@ -84,7 +83,7 @@ func (p *Ports) lease(local netip.Addr, grace time.Duration) (*listener, error) 
 	if p == nil {
 		return listen(nil, netip.AddrPortFrom(local, 0))
 	}
-	if l := p.takeIdle(local, minStanding); l != nil {
+	if l := p.takeIdle(local, minIdle); l != nil {
 		return l, nil
 	}
 	l, err := p.openNew(local)
@@ -271,8 +270,9 @@ func (l *listener) giveBack() {
 	p.mu.Lock()
 	keep := canDrain && !p.closed
 	var displaced *listener
-	if keep && p.count >= maxStanding {
-		if keep = len(p.idle[local]) < minStanding; keep {
+	if keep && p.count >= maxIdle {
+		// Up to minIdle listeners stay for each address, so that one address can't use up the limit.
+		if keep = len(p.idle[local]) < minIdle; keep {
 			displaced = p.cutFromMost()
 		}
 	}

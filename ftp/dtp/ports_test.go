@@ -226,7 +226,7 @@ func TestStandingListeners(t *testing.T) {
 	ports, err := NewPorts(PortRange{})
 	check(t, err)
 	var ls []*listener
-	for range maxStanding + 5 {
+	for range maxIdle + 5 {
 		l, err := ports.lease(home, time.Hour)
 		check(t, err)
 		ls = append(ls, l)
@@ -234,8 +234,8 @@ func TestStandingListeners(t *testing.T) {
 	for _, l := range ls {
 		l.giveBack()
 	}
-	if n := len(ports.idle[home]); n != maxStanding {
-		t.Errorf("%d ports are open, want %d", n, maxStanding)
+	if n := len(ports.idle[home]); n != maxIdle {
+		t.Errorf("%d ports are open, want %d", n, maxIdle)
 	}
 	l, err := ports.lease(home, time.Hour)
 	check(t, err)

@@ -17,9 +17,9 @@ import (
 // not by readers and writers around the file or the socket, so that the kernel can move a file by
 // itself.
 //
-// run picks one of three loops: kernel (sendfile or splice, chunk by chunk), send, or receive (through
-// a buffer, with a stage and the framing of the mode). Each loop, before each step, pays the
-// rates and calls await, which sets the deadline and looks at the context.
+// move picks one of three loops: kernel (sendfile or splice, chunk by chunk), send, or receive (through
+// a buffer, with a stage and the framing of the mode). Before each step, each loop waits until the Rates permit
+// it (pay) and calls extend, which sets the deadline and looks at the context.
 type pump struct {
 	job   Job
 	conn  net.Conn
@@ -28,7 +28,7 @@ type pump struct {
 	stall time.Duration
 	start time.Time
 	moved int64
-	owes  int64 // bytes that have moved and are not yet charged to the rates
+	owes  int64 // bytes that have moved and are not yet charged to the Rates
 }
 
 // Chunks of the kernel's copy grow as long as they are quick: a fast peer needs few turns of the loop,
@@ -94,7 +94,7 @@ func (p *pump) secure(conn *Conn) error {
 		return nil
 	}
 	if c.ready { // the handshake was made by an earlier Job in block mode
-		p.tls, c.wire.await = c, p.await
+		p.tls, c.wire.extend = c, p.extend
 		return nil
 	}
 	c.receives = p.job.Sink != nil || keeps(&p.job) // in block mode an upload may follow
@@ -110,13 +110,13 @@ func (p *pump) secure(conn *Conn) error {
 	}
 	conn.o.m.emit(ftp.DataSecured{TLS: Describe(c.ConnectionState())})
 	p.tls, c.ready = c, true
-	c.wire.await = p.await
+	c.wire.extend = p.extend
 	return nil
 }
 
 func (p *pump) move(conn *Conn) error {
 	stage := stageOf(&p.job)
-	if stage == nil && p.job.Mode == ftp.Stream && p.bare() {
+	if stage == nil && p.job.Mode == ftp.Stream && p.inKernel() {
 		return p.kernel()
 	}
 	f := p.frame(conn)
@@ -127,10 +127,10 @@ func (p *pump) move(conn *Conn) error {
 	return p.receive(stage, f)
 }
 
-// bare reports whether the kernel can move the bytes: between a regular file and a TCP connection,
-// neither of them wrapped. From a pipe or a device, packages net and os may read ahead and lose
+// inKernel reports whether the kernel can move the bytes: between a regular file and a TCP connection, neither
+// of them wrapped. Pipes and devices are excluded, because with them packages net and os may read ahead and lose
 // those bytes at a deadline.
-func (p *pump) bare() bool {
+func (p *pump) inKernel() bool {
 	if _, ok := p.conn.(*net.TCPConn); !ok {
 		return false
 	}
@@ -145,9 +145,10 @@ func (p *pump) bare() bool {
 	return err == nil && fi.Mode().IsRegular()
 }
 
-// await prepares for the next bytes. It sets the deadline first and looks at the context then:
-// the end of the context moves the deadline into the past (stopWith), and must not be undone.
-func (p *pump) await() error {
+// extend moves the deadline of the connection to the Stall time from now, and returns the error of the context.
+// It sets the deadline first and looks at the context then: the end of the context moves the deadline into
+// the past (stopWith), and must not be undone.
+func (p *pump) extend() error {
 	conn := p.conn
 	if p.tls != nil {
 		conn = p.tls.wire.Conn
@@ -187,7 +188,7 @@ func (p *pump) kernel() error {
 			return err
 		}
 		p.owes = 0
-		if err := p.await(); err != nil {
+		if err := p.extend(); err != nil {
 			return err
 		}
 		start := time.Now()
@@ -231,7 +232,7 @@ func (p *pump) bound() error {
 	if p.job.Sink == nil {
 		return nil
 	}
-	if err := p.await(); err != nil {
+	if err := p.extend(); err != nil {
 		return err
 	}
 	switch n, err := p.conn.Read(make([]byte, 1)); {
@@ -246,8 +247,8 @@ func (p *pump) bound() error {
 
 // send copies from Source through a buffer and, if there is one, the stage.
 func (p *pump) send(st stage, f framing) error {
-	in, out := borrow(st)
-	defer giveBack(in, out)
+	in, out := getBuffers(st)
+	defer putBuffers(in, out)
 	size := int64(len(*in))
 	switch {
 	case st != nil:
@@ -256,7 +257,7 @@ func (p *pump) send(st stage, f framing) error {
 		size = recordsLen
 	}
 	if p.tls != nil {
-		defer p.tls.wire.give() // so that close_notify is not held back
+		defer p.tls.wire.release() // so that close_notify is not held back
 	}
 	src, left := p.job.Source, int64(-1)
 	if p.job.Size > 0 {
@@ -303,7 +304,7 @@ func (p *pump) write(data []byte, count func(int64)) error {
 		return err
 	}
 	for len(data) > 0 {
-		if err := p.await(); err != nil {
+		if err := p.extend(); err != nil {
 			return err
 		}
 		n, err := p.conn.Write(data)
@@ -330,7 +331,7 @@ func (p *pump) read(b []byte) (int, error) {
 	if p.owes = 0; err != nil {
 		return 0, err
 	}
-	if err := p.await(); err != nil {
+	if err := p.extend(); err != nil {
 		return 0, err
 	}
 	n, err := p.conn.Read(b[:p.limit(int64(len(b)))])
@@ -340,8 +341,8 @@ func (p *pump) read(b []byte) (int, error) {
 
 // receive copies to Sink through a buffer and, if there is one, the stage.
 func (p *pump) receive(st stage, f framing) error {
-	in, out := borrow(st)
-	defer giveBack(in, out)
+	in, out := getBuffers(st)
+	defer putBuffers(in, out)
 	taken := int64(0)
 	for {
 		n, readErr := f.read(*in)

@@ -262,7 +262,7 @@ func TestBare(t *testing.T) {
 		{"tcp to system pipe", Job{Sink: w}, tcp, false},
 		{"tcp to device", Job{Sink: null}, tcp, false},
 	} {
-		if got := (&pump{job: tc.job, conn: tc.conn}).bare(); got != tc.want {
+		if got := (&pump{job: tc.job, conn: tc.conn}).inKernel(); got != tc.want {
 			t.Errorf("%s: %v", tc.name, got)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // registering the socket with the runtime's poller, would cost more than the file itself. The steps of a
 // server are:
 //
-//	StartNow   opens the data connection if the peer has called, or answers a call at once
+//	StartNow   opens the data connection if the peer has connected, or answers at once when it is dialed
 //	Quick      moves the bytes that the socket takes, or that arrive, within patience
 //	Run        moves the rest, usually in a goroutine
 //
@@ -45,15 +45,17 @@ type socket struct {
 	remote netip.AddrPort
 }
 
-// StartNow opens the data connection for the Job if that is possible at once: if the peer has called, or does
-// so within patience, or if it is near and answers a call within microseconds. It does not call
-// Job.Opened. If it returns nil there is no data connection yet, and the Opener goes to
-// Run. Otherwise the Opener is used up, and Quick or the Run of the Started must follow.
+// StartNow opens the data connection for the Job if that is possible at once: if the peer has connected, or does
+// so within patience, or if it is near and answers within microseconds when it is dialed. It does not call
+// Job.Opened. If StartNow returns nil there is no data connection yet: pass the Opener to the function Run.
+// Otherwise the Opener is used up: call Quick, or Started.Run, on the result.
 func (o *Opener) StartNow(job Job, patience time.Duration, near bool) *Started {
 	job.Opened = nil
-	if o.standing != nil {
-		return begin(o.standing, job)
+	if o.kept != nil {
+		return begin(o.kept, job)
 	}
+	// To wait on a bare descriptor takes a system call, for the bytes of an upload as well as for the answer when
+	// this end dials. Only a near peer ends that wait soon.
 	if o.tls == nil && (smallFile(&job) || near && isUpload(&job)) && (near || o.stance == ftp.Listens) {
 		if t := o.startQuick(job, patience); t != nil {
 			return t
@@ -72,11 +74,11 @@ func (o *Opener) StartNow(job Job, patience time.Duration, near bool) *Started {
 }
 
 // CallNow is StartNow for a client that dials. The file must be small, and Job.Size its size. CallNow waits
-// for at most pollTime. If the server has not answered by then, the next farCalls calls are left to Open. If
-// it returns nil the Opener goes to Run. Otherwise the Opener is used up, and Send, Fetch, Rest
-// or Drop must follow. Only Rest calls Job.Opened.
+// for at most pollTime. If the server has not answered by then, the next farCalls calls of CallNow return nil at
+// once. If CallNow returns nil, pass the Opener to Run. Otherwise the Opener is used up: call Send, Fetch, Rest
+// or Drop on the result. Only Rest calls Job.Opened.
 func (o *Opener) CallNow(job Job) *Started {
-	if o.stance != ftp.Dials || o.standing != nil || o.tls != nil || !clientsSmall(&job) {
+	if o.stance != ftp.Dials || o.kept != nil || o.tls != nil || !clientsSmall(&job) {
 		return nil
 	}
 	if o.m.far > 0 {
@@ -97,7 +99,7 @@ func clientsSmall(j *Job) bool {
 	_, sends := j.Source.(*os.File)
 	_, fetches := j.Sink.(*os.File)
 	plain := *j
-	plain.Reset = false
+	plain.Reset = false // every client sets it, and ended resets the bare descriptor, too
 	return (sends && j.Size > 0 || fetches && j.Bounded && j.Least == nil) && j.Size <= minChunk && untouched(&plain)
 }
 
@@ -111,9 +113,9 @@ func (t *Started) Send() (Result, bool) {
 	return t.ended(failed(err)), true
 }
 
-// Fetch receives the file if it arrives within fetchTime. It is called after the server has replied that it
-// begins to send, and not only after its final reply, because vsftpd sends that one only when the client has
-// closed the data connection. It reports whether the Job has ended; if not, Rest must follow.
+// Fetch receives the file if it arrives within fetchTime. Call it after the server's 150 and do not wait for the
+// final reply first: vsftpd sends that only when the client has closed the data connection. Fetch reports whether
+// the Job has ended; if not, Rest must follow.
 func (t *Started) Fetch() (Result, bool) {
 	m := t.opener.m
 	m.small = slices.Grow(m.small[:0], int(t.pump.job.Size)+1) // one byte more, to see whether the file is longer
@@ -179,7 +181,7 @@ func (t *Started) quickUpload(patience time.Duration) (Result, bool) {
 		return Result{}, false
 	}
 	if ready := t.pump.job.Ready; ready != nil {
-		t.pump.job.Ready = nil // Run need not ask again
+		t.pump.job.Ready = nil // Run must not call it again
 		if err := ready(); err != nil {
 			return t.ended(err), true
 		}
@@ -241,7 +243,7 @@ func (t *Started) ended(err error) Result {
 	return Result{Bytes: t.pump.moved, Opened: true, Began: t.pump.start, Took: time.Since(t.pump.start), Err: err}
 }
 
-// smallFile reports whether the Job sends an *os.File of at most one chunk.
+// smallFile reports whether the Job sends an *os.File of at most minChunk bytes, or of unknown size.
 func smallFile(j *Job) bool {
 	_, bare := j.Source.(*os.File)
 	return bare && j.Size <= minChunk && untouched(j)

@@ -18,10 +18,10 @@ import (
 	"miniftp/ftp"
 )
 
-// A small file on a passive data connection whose peer has called needs four system calls: accept,
+// A small file on a passive data connection needs four system calls if the peer has connected already: accept,
 // sendfile, close, and an accept that finds the backlog empty. An upload needs one more to wait for its bytes,
-// an active data connection those that call the peer. Registering the socket with the runtime's poller would
-// double their number.
+// and an active data connection needs those that connect to the peer. Registering the socket with the runtime's
+// poller would double their number.
 
 // startQuick opens the data connection as a bare descriptor. It returns nil if that is not possible at once.
 func (o *Opener) startQuick(job Job, patience time.Duration) *Started {
@@ -43,7 +43,7 @@ func (o *Opener) startQuick(job Job, patience time.Duration) *Started {
 	return &Started{pump: newPump(job, nil), sock: sock}
 }
 
-// acceptNow accepts the peer's call if it is in the backlog.
+// acceptNow accepts the peer's connection if it is in the backlog.
 func (o *Opener) acceptNow() (sock socket) {
 	raw, err := o.ln.SyscallConn()
 	if err != nil {
@@ -57,7 +57,7 @@ func (o *Opener) acceptNow() (sock socket) {
 			}
 			remote := sockaddr(sa)
 			if o.guard.mayAccept(remote, o.m.peer) {
-				o.called = true
+				o.accepted = true
 				sock = socket{open: true, fd: nfd, remote: remote}
 				return
 			}
@@ -68,8 +68,8 @@ func (o *Opener) acceptNow() (sock socket) {
 	return sock
 }
 
-// dialNow dials the peer. If it does not answer within patience, Open continues to wait for the
-// answer.
+// dialNow dials the peer. If the peer does not answer within patience, the socket is left in o.dialing, and Open
+// waits for the answer.
 func (o *Opener) dialNow(patience time.Duration) (socket, netip.AddrPort) {
 	from := o.from()
 	family, to := address(o.addr)
@@ -91,8 +91,8 @@ func (o *Opener) dialNow(patience time.Duration) (socket, netip.AddrPort) {
 	}
 	answer := int16(unix.POLLOUT)
 	if err = syscall.Connect(fd, to); errors.Is(err, syscall.EINPROGRESS) {
-		if answer = await(fd, unix.POLLOUT, patience); answer == 0 {
-			o.calling = os.NewFile(uintptr(fd), "data connection")
+		if answer = poll(fd, unix.POLLOUT, patience); answer == 0 {
+			o.dialing = os.NewFile(uintptr(fd), "data connection")
 			return socket{}, netip.AddrPort{}
 		}
 		err = nil
@@ -106,10 +106,10 @@ func (o *Opener) dialNow(patience time.Duration) (socket, netip.AddrPort) {
 	return socket{}, netip.AddrPort{}
 }
 
-// answered waits for the answer to a call that dialNow has begun.
+// answered waits until the socket that dialNow has begun to connect is connected.
 func (o *Opener) answered(ctx context.Context) (net.Conn, error) {
-	f := o.calling
-	o.calling = nil
+	f := o.dialing
+	o.dialing = nil
 	defer f.Close()
 	defer context.AfterFunc(ctx, func() { _ = f.SetDeadline(past) })()
 	raw, err := f.SyscallConn()
@@ -156,13 +156,13 @@ func sockname(fd int) netip.AddrPort {
 	return sockaddr(sa)
 }
 
-// waiting is the number of goroutines in await.
+// waiting is the number of goroutines in poll.
 var waiting atomic.Int32
 
-// await waits in a system call, for at most patience and at most pollTime. For a peer that is near that costs
-// less than the runtime's poller. Meanwhile other goroutines lack a processor, so only half of the
-// processors may be used for it; further calls do not wait. It returns the events, or 0.
-func await(fd int, events int16, patience time.Duration) int16 {
+// poll waits for events in a system call, for at most patience and at most pollTime. For a peer that is near that
+// costs less than the runtime's poller. During the wait other goroutines lack a processor, so at most half of the
+// processors may wait here; if they do, poll only looks. It returns the events, or 0.
+func poll(fd int, events int16, patience time.Duration) int16 {
 	defer waiting.Add(-1)
 	if int(waiting.Add(1)) > runtime.GOMAXPROCS(0)/2 {
 		patience = 0
@@ -257,7 +257,7 @@ func (s *socket) receive(b []byte, patience time.Duration) (int, error) {
 		case errors.Is(err, syscall.EINTR):
 		case !errors.Is(err, syscall.EAGAIN):
 			return 0, os.NewSyscallError("read", err)
-		case await(s.fd, unix.POLLIN, patience) == 0:
+		case poll(s.fd, unix.POLLIN, patience) == 0:
 			return 0, os.ErrDeadlineExceeded
 		}
 	}

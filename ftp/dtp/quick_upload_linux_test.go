@@ -191,11 +191,11 @@ func TestQuickActivePending(t *testing.T) {
 	o, _ := dialing(t, addr)
 	f := tempFile(t, []byte("hello"))
 	job := Job{Source: f, Type: ftp.Image, Size: 5}
-	if tr := o.StartNow(job, time.Millisecond, true); tr != nil || o.calling == nil {
-		t.Fatalf("%+v, calling %v", tr, o.calling)
+	if tr := o.StartNow(job, time.Millisecond, true); tr != nil || o.dialing == nil {
+		t.Fatalf("%+v, calling %v", tr, o.dialing)
 	}
-	from := sockname(int(o.calling.Fd()))
-	check(t, syscall.SetNonblock(int(o.calling.Fd()), true)) // because Fd makes it blocking
+	from := sockname(int(o.dialing.Fd()))
+	check(t, syscall.SetNonblock(int(o.dialing.Fd()), true)) // because Fd makes it blocking
 	drop, _, err := syscall.Accept(fd)
 	check(t, err)
 	check(t, syscall.Close(drop))
@@ -219,7 +219,7 @@ func TestQuickActivePendingEnds(t *testing.T) {
 	_, addr := fullListener(t)
 	job := Job{Source: tempFile(t, []byte("x")), Type: ftp.Image, Size: 1}
 	o, _ := dialing(t, addr)
-	if tr := o.StartNow(job, 0, true); tr != nil || o.calling == nil {
+	if tr := o.StartNow(job, 0, true); tr != nil || o.dialing == nil {
 		t.Fatalf("%+v", tr)
 	}
 	ctx, _ := cancelled(true)
@@ -227,7 +227,7 @@ func TestQuickActivePendingEnds(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 	o, _ = dialing(t, addr)
-	if tr := o.StartNow(job, 0, true); tr != nil || o.calling == nil {
+	if tr := o.StartNow(job, 0, true); tr != nil || o.dialing == nil {
 		t.Fatalf("%+v", tr)
 	}
 	o.Close()

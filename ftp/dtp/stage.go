@@ -4,8 +4,8 @@ import (
 	"miniftp/ftp"
 )
 
-// borrow takes a buffer to read into and, if there is a stage, one for its output.
-func borrow(st stage) (in, out *[]byte) {
+// getBuffers takes a buffer to read into and, if there is a stage, one for its output.
+func getBuffers(st stage) (in, out *[]byte) {
 	in = buffers.Get().(*[]byte)
 	if st != nil {
 		out = buffers.Get().(*[]byte)
@@ -13,7 +13,7 @@ func borrow(st stage) (in, out *[]byte) {
 	return in, out
 }
 
-func giveBack(in, out *[]byte) {
+func putBuffers(in, out *[]byte) {
 	buffers.Put(in)
 	if out != nil {
 		buffers.Put(out)
@@ -31,7 +31,7 @@ func stageOf(j *Job) stage {
 	return new(fromNet)
 }
 
-// stage transforms bytes on their way. It is the same in both directions.
+// stage transforms the bytes of a file on their way to the network, or from it.
 type stage interface {
 	// append appends the transformed src to dst. It may hold bytes back until it has seen more.
 	append(dst, src []byte) []byte

@@ -20,8 +20,8 @@ const (
 	// fraction of that. The caller does not notice the end of its context meanwhile, so the time must be short.
 	fetchTime = 20 * time.Millisecond
 
-	// farCalls is how many calls CallNow leaves to Open after one that was not answered within pollTime.
-	// Then it tries again: the peer may be far, or its host was busy for a moment.
+	// farCalls is how many calls CallNow leaves to Open after the peer has not answered within pollTime. Then
+	// it tries again, because the peer may not be far: its host may have been busy for a moment.
 	farCalls = 16
 
 	// A chunk of the kernel's copy that takes less than chunkTime is followed by a larger one, and one that

@@ -20,7 +20,7 @@ type Reuse uint8
 
 // The values of Reuse, for a server.
 const (
-	ReusePrefer  Reuse = iota // they may
+	ReusePrefer  Reuse = iota // data connections may resume it
 	ReuseRequire              // they must, which proves that the client is the same
 	ReuseOff                  // no session is resumed
 )
@@ -323,7 +323,8 @@ func (c *secured) shakeHands() (err error) {
 		}
 		cs := c.ConnectionState()
 		switch {
-		case c.security.side != ftp.ServerPI, c.copies: // VerifyConnection has checked; there is nothing to check
+		case c.security.side != ftp.ServerPI: // VerifyConnection has checked
+		case c.copies: // another server has neither a certificate nor the session of the control connection
 		case c.security.reuse == ReuseRequire && !cs.DidResume:
 			err = ErrNotResumed
 		default:
@@ -366,6 +367,6 @@ func (c *secured) finish(within time.Duration) error {
 // it after the last byte.
 func (c *secured) Close() error {
 	_ = c.Conn.Close()
-	c.wire.give()
+	c.wire.release()
 	return nil
 }

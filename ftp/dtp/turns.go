@@ -14,7 +14,7 @@ import (
 // As long as there are free turns, taking one is a single atomic addition.
 type turns struct {
 	most  int32
-	taken atomic.Int32  // those that wait included
+	taken atomic.Int32  // turns taken, and goroutines that wait for one
 	next  chan struct{} // hands a turn to one that waits
 }
 
@@ -22,7 +22,9 @@ type turns struct {
 var sending = newTurns(runtime.GOMAXPROCS(0) + 1)
 
 func newTurns(n int) *turns {
-	return &turns{most: int32(n), next: make(chan struct{}, 1<<20)} // empty structs take no memory
+	// The channel has a buffer so that give need not wait for the goroutine that gets the turn. Empty structs
+	// take no memory.
+	return &turns{most: int32(n), next: make(chan struct{}, 1<<20)}
 }
 
 func (t *turns) take() {

@@ -7,19 +7,19 @@ import (
 	"os"
 )
 
-// wire is the TCP connection below TLS. Above TLS one sees only whole records. Here one sees that bytes
-// move, however slowly, and whether the connection ended with a FIN.
+// wire is the TCP connection below TLS. Above TLS only whole records are visible. Below it, each byte that moves
+// extends the deadline, and it is known whether the connection ended with a FIN.
 type wire struct {
 	net.Conn
-	await func() error // sets the next deadline; nil: the deadline is not changed
-	ended bool         // the peer's FIN was read
-	out   *[]byte      // records that wait for flush; nil: each is written at once
-	n     int          // bytes in out
+	extend func() error // sets the next deadline (pump.extend); nil: the deadline is not changed
+	ended  bool         // the peer's FIN was read
+	out    *[]byte      // records that wait for flush; nil: each is written at once
+	n      int          // bytes in out
 }
 
 func (w *wire) Read(b []byte) (int, error) {
-	if w.await != nil {
-		if err := w.await(); err != nil {
+	if w.extend != nil {
+		if err := w.extend(); err != nil {
 			return 0, err
 		}
 	}
@@ -64,8 +64,8 @@ func (w *wire) flush() error {
 	return err
 }
 
-// give releases the memory. Records that were not flushed are lost.
-func (w *wire) give() {
+// release releases the memory. Records that were not flushed are lost.
+func (w *wire) release() {
 	if w.out != nil {
 		buffers.Put(w.out)
 		w.out, w.n = nil, 0
@@ -75,14 +75,14 @@ func (w *wire) give() {
 // send writes all of b. A write that has sent something before its deadline is continued.
 func (w *wire) send(b []byte) (sent int, err error) {
 	for sent < len(b) {
-		if w.await != nil {
-			if err = w.await(); err != nil {
+		if w.extend != nil {
+			if err = w.extend(); err != nil {
 				return sent, err
 			}
 		}
 		n, err := w.Conn.Write(b[sent:])
 		sent += n
-		if err != nil && (n == 0 || w.await == nil || !errors.Is(err, os.ErrDeadlineExceeded)) {
+		if err != nil && (n == 0 || w.extend == nil || !errors.Is(err, os.ErrDeadlineExceeded)) {
 			return sent, err
 		}
 	}

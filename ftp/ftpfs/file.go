@@ -38,12 +38,12 @@ type reader struct {
 	name string
 	info fs.FileInfo
 
-	mu     sync.Mutex
-	pos    int64          // position of Read and Seek
-	stream io.ReadCloser  // nil before the first read
-	place  int64          // offset in the file of the next byte of stream
-	conn   *client.Client // the connection of stream
-	closed bool
+	mu        sync.Mutex
+	pos       int64          // position of Read and Seek
+	stream    io.ReadCloser  // nil before the first read
+	streamPos int64          // offset in the file of the next byte of stream
+	conn      *client.Client // the connection of stream
+	closed    bool
 }
 
 func (r *reader) Name() string               { return r.name }
@@ -77,7 +77,7 @@ func (r *reader) ReadAt(b []byte, offset int64) (n int, err error) {
 
 // readFrom reads some bytes at an offset, by a new transfer if the present one is at another.
 func (r *reader) readFrom(b []byte, offset int64) (int, error) {
-	if r.stream != nil && r.place != offset {
+	if r.stream != nil && r.streamPos != offset {
 		_ = r.stop() // its error does not concern the bytes to be read now
 	}
 	switch {
@@ -94,7 +94,7 @@ func (r *reader) readFrom(b []byte, offset int64) (int, error) {
 		}
 	}
 	n, err := r.stream.Read(b)
-	r.place += int64(n)
+	r.streamPos += int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = pathError("read", r.name, err)
 	}
@@ -111,7 +111,7 @@ func (r *reader) start(offset int64) error {
 		r.fs.putStream(c)
 		return err
 	}
-	r.stream, r.place, r.conn = s, offset, c
+	r.stream, r.streamPos, r.conn = s, offset, c
 	return nil
 }
 

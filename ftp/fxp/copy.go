@@ -76,7 +76,7 @@ func Copy(ctx context.Context, p Plan) (res Result, err error) {
 		return Result{}, err
 	}
 	retry, t := p.Retry, new(tries)
-	retry.Again = func(err error) bool { return mayEndBetter(err, p.Retry.Again) }
+	retry.Again = func(err error) bool { return worthRetrying(err, p.Retry.Again) }
 	err = retry.Do(ctx, func(int) (err error) {
 		res, err = p.try(ctx, t)
 		return err
@@ -84,9 +84,9 @@ func Copy(ctx context.Context, p Plan) (res Result, err error) {
 	return res, err
 }
 
-// mayEndBetter reports whether another try may succeed. If no way was found it can't, whatever again reports.
-// A nil again is client.Temporary.
-func mayEndBetter(err error, again func(error) bool) bool {
+// worthRetrying reports whether another try may succeed: again decides, or client.Temporary if again is nil. If no
+// way led to a data connection, another try can't succeed either.
+func worthRetrying(err error, again func(error) bool) bool {
 	if again == nil {
 		again = client.Temporary
 	}

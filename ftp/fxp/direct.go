@@ -94,9 +94,9 @@ func (d *direct) ready(ctx context.Context) error {
 	return nil
 }
 
-// rest ends a transfer that is still running at either server. After it no reply is pending, or the connection
+// abortRunning ends a transfer that is still running at either server. After it no reply is pending, or the connection
 // has failed.
-func (d *direct) rest(ctx context.Context) {
+func (d *direct) abortRunning(ctx context.Context) {
 	var both sync.WaitGroup
 	for _, e := range d.ends() {
 		e.pi.TransferEnded()

@@ -18,7 +18,7 @@ import (
 //	begun      a 150 was received, or a 200 in its place
 //	over       the final reply was received, or the connection failed (lost)
 //
-// A copy ends when both are over. watch waits for that, rest aborts what is not over, verdict judges.
+// A copy ends when both are over. watch waits for that, abortRunning aborts what is not over, verdict judges.
 type end struct {
 	c         *client.Client
 	pi        *pi.Conn // valid within raw

@@ -1,4 +1,4 @@
 package fxp
 
 // MayEndBetter reports whether Copy tries again.
-var MayEndBetter = mayEndBetter
+var MayEndBetter = worthRetrying

@@ -31,11 +31,11 @@ func (t *tries) first(v ftp.Entry) ftp.Entry {
 // file, even if the sending server failed. The old file must not be lost to that.
 type target struct {
 	c          *client.Client
-	dest, name string // the final name, and the name that is written to
-	made       bool   // the copy has begun to write name, so that it may be removed
-	replaces   bool   // a file has the final name, or may have
-	over       bool   // the final name is written to although a file has it
-	was        ftp.Entry
+	dest, name string    // the final name, and the name that is written to
+	made       bool      // the copy has begun to write name, so that it may be removed
+	replaces   bool      // a file has the final name, or may have
+	overwrites bool      // the final name is written to although a file has it
+	was        ftp.Entry // the file that had the final name at the first try; Size -1: none is known
 	tries      *tries
 }
 
@@ -82,13 +82,13 @@ func (t *target) mayWriteOver(no error, v ftp.Entry) bool {
 // writeOver has the copy written directly to its final name.
 func (t *target) writeOver() {
 	_ = t.remove(nil)
-	t.name, t.made, t.over = t.dest, false, t.replaces
+	t.name, t.made, t.overwrites = t.dest, false, t.replaces
 }
 
 // remove deletes what a failed copy has left. err is the error of the copy. If the file can't be deleted, the
 // returned error names it.
 func (t *target) remove(err error) error {
-	if !t.made || t.over {
+	if !t.made || t.overwrites {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pi.ShortWait)

@@ -102,9 +102,11 @@ func (d *direct) verdict(w way, addr netip.AddrPort) error {
 			broken = e
 		}
 	}
+	// The listener accepted no connection if it has not begun. A source may send its 150 before the other server
+	// connects: then it also accepted none if the destination is done and the source had to be aborted.
 	l := w.listener
-	cutOff := d.to.good() && d.from.aborted                     // a source may send 150 before the other connects
-	if (!l.begun || cutOff) && (broken == nil || broken != l) { // it accepted no connection
+	cutOff := d.to.good() && d.from.aborted
+	if (!l.begun || cutOff) && (broken == nil || broken != l) {
 		err := &client.OpenError{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Err: errNotTaken}
 		if broken != nil {
 			err.Err = fmt.Errorf("%w (and that one replied %v)", errNotTaken, broken.final)

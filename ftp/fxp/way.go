@@ -84,7 +84,7 @@ func (d *direct) tryRaw(ctx context.Context, w way) (err error) {
 		err = d.watch(ctx)
 	}
 	lost := d.lost()
-	d.rest(ctx)
+	d.abortRunning(ctx)
 	d.res.Took, d.res.SourceListens = time.Since(start), w.listener.source
 	// The destination has probably created the file if it accepted STOR. A permanent refusal of STOR means
 	// that a file with that name is not of this copy, and must not be removed.
@@ -117,11 +117,11 @@ func (d *direct) tryRaw(ctx context.Context, w way) (err error) {
 // connection. Without TLS that is the destination; with TLS it is the TLS server, which receives the
 // ClientHello. pyftpdlib accepts the data connection before the command, and loses what arrives too early.
 func (d *direct) order(w way) (first, second *end) {
-	client := w.sscn
+	tlsClient := w.sscn // nil without TLS
 	if w.cpsv {
-		client = w.listener
+		tlsClient = w.listener
 	}
-	if client == d.to {
+	if tlsClient == d.to {
 		return d.from, d.to
 	}
 	return d.to, d.from

@@ -106,7 +106,7 @@ func (m *mirror) failed(kind Kind, rel string, err error) *Error {
 	switch isLocal := errors.As(err, &local); {
 	case kind == MakeDir, kind == Remove, kind == MakeLink, kind == SetMode, kind == SetTime, errors.As(err, &there):
 		e.Dst = true
-	case up != down && kind == CopyFile:
+	case up != down && kind == CopyFile: // one side is a server; a local error concerns the other one
 		e.Dst = isLocal == down
 	}
 	return e
@@ -173,7 +173,7 @@ func (m *mirror) count(a *Action) {
 	}
 }
 
-func (m *mirror) same() {
+func (m *mirror) countUnchanged() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.res.Unchanged++

@@ -54,10 +54,10 @@ func (c *coarseness) widen(e *ftp.Entry, from, to time.Time) (time.Time, time.Ti
 	return from, to
 }
 
-// orderThere is like m.order for a file whose time a local destination may have rounded. How it rounds is
+// orderRounded is like m.order for a file whose time a local destination may have rounded. How it rounds is
 // found out once, when the times of a file first differ by no more than the longest step. After that the
 // span of each file includes the rounding.
-func (m *mirror) orderThere(ctx context.Context, t *task) int {
+func (m *mirror) orderRounded(ctx context.Context, t *task) int {
 	order := m.order(&t.src, &t.dst)
 	s, ok := m.dst.(*plainSide)
 	if order == 0 || !ok || !isStep(t.dst.Modified, timeSteps[len(timeSteps)-1]) {

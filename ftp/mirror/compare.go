@@ -35,8 +35,8 @@ func (m *mirror) quick(src, dst *ftp.Entry) (why string, sure bool) {
 	return "", false
 }
 
-// order returns 1 if src was changed after dst, -1 if before, and 0 if the times may be equal, within the
-// precision that both sides report.
+// order compares the times of two entries within the precision that both sides report: it returns 1 if src was
+// certainly changed after dst, -1 if certainly before, and 0 if the times may be equal or one is unknown.
 func (m *mirror) order(src, dst *ftp.Entry) int {
 	if src.Modified.IsZero() || dst.Modified.IsZero() {
 		return 0
@@ -75,7 +75,7 @@ func (m *mirror) compare(ctx context.Context, t *task) (why string, err error) {
 	if err := m.dst.exact(ctx, t.rel, &t.dst); err != nil {
 		return "", err
 	}
-	order := m.orderThere(ctx, t)
+	order := m.orderRounded(ctx, t)
 	switch {
 	case m.o.Newer && order <= 0:
 		return "", nil
@@ -91,8 +91,10 @@ func (m *mirror) compare(ctx context.Context, t *task) (why string, err error) {
 		return "newer", nil
 	case order == 0:
 		return "", nil
+	// If times can't be set at the destination, dst has the time of its copying. That is later than the time of
+	// src, unless src has a time in the future.
 	case (order < 0 || t.src.Modified.After(time.Now())) && !m.canTouch(ctx, t):
-		return "", nil // dst has the time of its copying, because times can't be set there
+		return "", nil
 	}
 	return "time", nil
 }
@@ -105,14 +107,14 @@ func (m *mirror) canTouch(ctx context.Context, t *task) bool {
 	if !ok {
 		return true
 	}
-	if !s.pool.SetsTimes() || t.dst.Precise > second {
+	if !s.pool.SetsTimes() || t.dst.Precise > time.Second {
 		return false
 	}
 	if m.o.DryRun {
 		return s.offersTime(ctx)
 	}
 	_, to := m.src.span(&t.src)
-	return s.setTime(ctx, t.rel, to.Add(second)) == nil
+	return s.setTime(ctx, t.rel, to.Add(time.Second)) == nil
 }
 
 // touch sets the time of a file whose content is right already.

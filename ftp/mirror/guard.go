@@ -216,7 +216,7 @@ func (m *mirror) isSource(ctx context.Context, rel string, names *kept.List) err
 	return fmt.Errorf("not deleted, because it may be the source of this mirror: %w", err)
 }
 
-// noteBranches records the directories that the root of the destination now has.
+// noteBranches records the directories that both roots have now, by which isDestination recognises the destination.
 func (m *mirror) noteBranches(all []branch) {
 	const enough = 100
 	for _, b := range all[:min(len(all), enough)] {

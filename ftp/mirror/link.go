@@ -32,7 +32,7 @@ func (v *visit) link(rel string, e, dst *ftp.Entry) {
 	}
 	if dst.Type == ftp.LinkEntry {
 		if has, err := m.dst.readLink(rel, dst); err == nil && has == target {
-			m.same()
+			m.countUnchanged()
 			return
 		}
 	}

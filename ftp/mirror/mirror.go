@@ -78,8 +78,8 @@ func Run(ctx context.Context, plan Plan) (Result, error) {
 	if m.dst, err = m.side(ctx, plan.To); err != nil {
 		return Result{}, m.failed(MakeDir, "", err)
 	}
-	a, isFs := m.src.(*remoteSide)
-	if b, alsoFs := m.dst.(*remoteSide); isFs && alsoFs && a.pool == b.pool {
+	a, isRemote := m.src.(*remoteSide)
+	if b, alsoRemote := m.dst.(*remoteSide); isRemote && alsoRemote && a.pool == b.pool {
 		return Result{}, errors.New("each side of a mirror needs its own Pool")
 	}
 	const waiting = 4096
@@ -96,7 +96,7 @@ func Run(ctx context.Context, plan Plan) (Result, error) {
 	if outer.Err() != nil {
 		return m.res, context.Cause(outer)
 	}
-	if cause := context.Cause(ctx); cause != nil { // it stopped the mirror; other errors came before it or from it
+	if cause := context.Cause(ctx); cause != nil { // it stopped the mirror, and matters more than the other errors
 		return m.res, cause
 	}
 	if n := m.res.Failed - int64(len(m.errs)); n > 0 && len(m.errs) == maxErrors {

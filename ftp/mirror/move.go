@@ -30,7 +30,7 @@ func (m *mirror) task(ctx context.Context, t *task) {
 	if t.why == "" {
 		why, err := m.compare(ctx, t)
 		if err == nil && why == "" {
-			m.same()
+			m.countUnchanged()
 			m.perms(ctx, t.rel, &t.src, &t.dst)
 			return
 		}

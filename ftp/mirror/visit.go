@@ -25,7 +25,7 @@ const deepest = 100
 
 // visit is the work in one directory, in this order:
 //
-//	sort        report names that the source lists twice
+//	reportTwice report names that the source lists twice
 //	parts       note the parts that earlier runs left at the destination
 //	extraneous  delete what the source does not have (guard.go), if both listings are complete
 //	entries     create directories and links, queue files
@@ -36,7 +36,7 @@ type visit struct {
 	b        branch
 	l        *listing
 	complete bool            // the listing of the source is complete
-	left     map[string]bool // parts of earlier runs at the destination: whether a file continues it
+	left     map[string]bool // parts that earlier runs left at the destination; true if a file can continue it
 	dirs     []branch
 	seed     maphash.Seed
 	others   map[uint64]int // hashes of folded names that only the destination has, and their indices
@@ -81,7 +81,7 @@ func (v *visit) entries() {
 			return
 		}
 		if i > 0 && e.Name == before {
-			continue // see sort
+			continue // see reportTwice
 		}
 		before = e.Name
 		rel := v.at(e.Name)
@@ -137,7 +137,7 @@ func (v *visit) file(rel string, e, dst *ftp.Entry) {
 	default:
 		why, sure := m.quick(e, dst)
 		if t.why = why; sure && why == "" {
-			m.same()
+			m.countUnchanged()
 			m.perms(v.ctx, rel, e, dst)
 			return
 		}
@@ -253,10 +253,10 @@ func (m *mirror) remove(ctx context.Context, rel string, dir bool) bool {
 func (m *mirror) removeBy(ctx context.Context, rel string, dir bool, f func() error) bool {
 	m.mu.Lock()
 	if most := m.o.MaxDelete; most < 0 || most > 0 && m.deletes >= most {
-		told := m.capped
+		before := m.capped
 		m.capped = true
 		m.mu.Unlock()
-		if !told {
+		if !before {
 			m.report(ctx, Action{Kind: Remove, Path: rel, Dir: dir, Err: ErrMaxDelete})
 		}
 		return false
@@ -266,8 +266,9 @@ func (m *mirror) removeBy(ctx context.Context, rel string, dir bool, f func() er
 	return m.do(ctx, Action{Kind: Remove, Path: rel, Dir: dir}, f) == nil
 }
 
-// removeAll removes a name and, if it is a directory, its contents. Links are removed and never followed. Names
-// that do not belong to the mirror are kept, and so is a directory that contains some.
+// removeAll removes a name and, if it is a directory, its contents. It reports whether everything is gone. Links are
+// removed and never followed. Names that do not belong to the mirror are kept, and so is a directory that contains
+// some.
 func (m *mirror) removeAll(ctx context.Context, rel string, e *ftp.Entry, depth int) bool {
 	if !e.IsDir() {
 		return m.remove(ctx, rel, false)

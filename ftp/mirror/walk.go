@@ -4,14 +4,11 @@ import (
 	"context"
 	"io/fs"
 	"path"
-	"time"
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 	"miniftp/ftp/internal/kept"
 )
-
-const second = time.Second
 
 // listing holds the entries of a directory on both sides. ready is closed when both are read; until then only
 // the goroutines of list use the other fields.
@@ -20,8 +17,8 @@ type listing struct {
 	ahead    bool // it counts in mirror.ahead
 	src, dst *kept.List
 	from     client.DirRead // how far src can be trusted
-	noSrc    error
-	noDst    error
+	noSrc    error          // why the source could not be listed
+	noDst    error          // why the destination could not be listed, or not completely
 }
 
 // branch is a directory that both sides are to have.
@@ -148,7 +145,7 @@ func (m *mirror) dir(ctx context.Context, b branch, l *listing) {
 		return
 	}
 	v := &visit{m: m, ctx: ctx, b: b, l: l, complete: len(l.from.Odd) == 0 && !l.from.Halves}
-	v.sort()
+	v.reportTwice()
 	if b.rel == "" {
 		m.dstRoot = l.dst
 	}
@@ -202,9 +199,9 @@ func (m *mirror) mayAhead() bool {
 	return true
 }
 
-// sort reports the names that the source lists twice. Only the first entry of such a name is used: a malicious
+// reportTwice reports the names that the source lists twice. Only the first entry of such a name is used: a malicious
 // server might list it first as a link and then as a directory (CVE-2014-4877).
-func (v *visit) sort() {
+func (v *visit) reportTwice() {
 	before := ""
 	for i := range v.l.src.Len() {
 		name, err := v.l.src.Name(i)

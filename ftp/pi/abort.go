@@ -12,9 +12,10 @@ import (
 // Abort then sends PWD: every reply before its 257 belongs to the transfer. If there was no reply to the
 // transfer it may still arrive, and the connection is closed.
 //
-// final is the reply to the transfer, or zero. other reports whether a reply is not the transfer's, such
-// as one to NOOP, or that this is in doubt: then a later one takes its place. If other is nil, each
-// reply is the transfer's. The error is not nil if the connection was lost meanwhile.
+// final is the reply to the transfer, or zero. other is called with each final reply. Its result is tells whether
+// the reply answers another command, such as NOOP, and doubt whether that is uncertain: then a later reply
+// replaces this one. If other is nil, each reply is the transfer's. The error is not nil if the connection was
+// lost meanwhile.
 func (c *Conn) Abort(ctx context.Context, cmd ftp.Command, other func(ftp.Reply) (is, doubt bool)) (final ftp.Reply, err error) {
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortWait)
 	defer cancel()
@@ -63,8 +64,8 @@ func (c *Conn) End(ctx context.Context, cmd ftp.Command, other func(ftp.Reply) (
 }
 
 // Realign brings commands and replies back into step: it sends PWD and reads up to the 257, which answers
-// nothing else. A reply before it may be the final one to the transfer. Realign returns the first such
-// reply if final is zero or in doubt.
+// nothing else. A reply before the 257 may be the final one to the transfer. If final is zero or in doubt, Realign
+// returns the first such reply, if there is one, and otherwise final.
 func (c *Conn) Realign(ctx context.Context, final ftp.Reply, doubt bool) (ftp.Reply, error) {
 	pwd := ftp.Command{Verb: "PWD"}
 	if err := c.Write(pwd); err != nil {

@@ -17,7 +17,7 @@ import (
 const maxLine = 64 << 10
 
 // Conn is the user's end of a control connection. One goroutine at a time may use it, except for Alive,
-// Err, Tell, Control, Fail and Close, which may be called at any time.
+// Err, Tell, Control, SetPatience, Fail and Close, which may be called at any time.
 //
 // There are two ways to read replies. By default a reply is read when a method waits for it. After
 // Watch a goroutine reads all replies as they arrive.
@@ -31,16 +31,16 @@ type Conn struct {
 
 	security *dtp.Security // nil: in the clear
 	lines    *ftp.LineReader
-	late     atomic.Int64 // the time of SetPatience, in nanoseconds; 0: that of the Config
+	override atomic.Int64 // the time set by SetPatience, in nanoseconds; 0: that of the Config
 	work     bool         // the next reply may take WorkTimeout
 
 	dead  atomic.Pointer[DeadError]
-	tells sync.Mutex // puts events in order
+	tells sync.Mutex // held while the Observer is called, so that it gets one event at a time
 
 	ahead *ahead // after Watch; else nil
 
 	out     []byte // the buffer of Write
-	left    int    // how many more replies may arrive before the next command
+	left    int    // how many more replies are accepted before the next command
 	machine ftp.Machine
 	params  ftp.Params
 	secrets ftp.Secrets

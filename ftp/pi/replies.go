@@ -18,13 +18,13 @@ const maxReplies = 10_000
 
 // ahead is the goroutine that Watch starts, and its state.
 type ahead struct {
-	replies chan ftp.Reply // closed when the goroutine ends
-	err     error          // why it has ended; set before replies is closed
-	gone    atomic.Bool    // it has ended, or has read a 421
-	heard   atomic.Int64   // bytes received, to distinguish a slow server from a silent one
-	secured chan struct{}  // receives when StartTLS has replaced the line reader
-	quit    chan struct{}  // closed by Fail
-	stopped sync.WaitGroup
+	replies  chan ftp.Reply // closed when the goroutine ends
+	err      error          // why it has ended; set before replies is closed
+	gone     atomic.Bool    // it has ended, or has read a 421
+	received atomic.Int64   // bytes received, to distinguish a slow server from a silent one
+	secured  chan struct{}  // receives when StartTLS has replaced the line reader
+	quit     chan struct{}  // closed by Fail
+	stopped  sync.WaitGroup
 }
 
 // Watch starts a goroutine that reads replies as they arrive, until the connection ends. So a 421 or a lost
@@ -88,7 +88,7 @@ func (w wire) Read(b []byte) (int, error) {
 	c := w.c
 	if c.ahead != nil {
 		n, err := c.conn.Read(b)
-		c.ahead.heard.Add(int64(n))
+		c.ahead.received.Add(int64(n))
 		return n, err
 	}
 	if err := c.raw.SetReadDeadline(time.Now().Add(c.patience())); err != nil {
@@ -99,8 +99,8 @@ func (w wire) Read(b []byte) (int, error) {
 
 // patience returns how long the server may be silent, on a connection that is not watched.
 func (c *Conn) patience() time.Duration {
-	if late := c.late.Load(); late != 0 {
-		return time.Duration(late)
+	if d := c.override.Load(); d != 0 {
+		return time.Duration(d)
 	}
 	if c.work {
 		return c.cfg.WorkTimeout
@@ -111,7 +111,7 @@ func (c *Conn) patience() time.Duration {
 // SetPatience sets how long the server may be silent from now on; 0: as long as the Config says. It is for
 // connections that are not watched. Another goroutine may call it during a wait, which it affects.
 func (c *Conn) SetPatience(d time.Duration) {
-	c.late.Store(int64(d))
+	c.override.Store(int64(d))
 	if d == 0 {
 		d = c.cfg.Timeout
 	}
@@ -153,7 +153,7 @@ func (c *Conn) Final(ctx context.Context, cmd ftp.Command) (ftp.Reply, error) {
 	}
 }
 
-// TransferEnded is called after a transfer. Some servers send a second 226, which then is not taken for the
+// TransferEnded must be called after a transfer. Some servers send a second 226, which then is not mistaken for the
 // answer to the next command.
 func (c *Conn) TransferEnded() { c.stray = true }
 
@@ -251,10 +251,10 @@ func (c *Conn) Timeout() time.Duration { return c.cfg.Timeout }
 
 // Wait is a timeout for replies of a watched connection. Received bytes extend it.
 type Wait struct {
-	a     *ahead
-	limit time.Duration // of a silence
-	timer *time.Timer
-	heard int64
+	a        *ahead
+	limit    time.Duration // of a silence
+	timer    *time.Timer
+	received int64
 }
 
 // NewWait starts a Wait of Config.Timeout. On a connection that is not watched, nothing extends it.
@@ -263,7 +263,7 @@ func (c *Conn) NewWait() *Wait {
 	if w.a == nil {
 		w.a = new(ahead)
 	}
-	w.heard = w.a.heard.Load()
+	w.received = w.a.received.Load()
 	return w
 }
 
@@ -284,18 +284,18 @@ func (w *Wait) Allow(limit time.Duration) {
 
 // Restart restarts the wait.
 func (w *Wait) Restart() {
-	w.heard = w.a.heard.Load()
+	w.received = w.a.received.Load()
 	w.timer.Reset(w.limit)
 }
 
 // Over reports whether the server was silent for the limit. It is called after C has received, and restarts
 // the timer if there were bytes.
 func (w *Wait) Over() bool {
-	now := w.a.heard.Load()
-	if now == w.heard {
+	now := w.a.received.Load()
+	if now == w.received {
 		return true
 	}
-	w.heard = now
+	w.received = now
 	w.timer.Reset(w.limit)
 	return false
 }

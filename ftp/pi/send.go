@@ -29,8 +29,8 @@ func (c *Conn) Send(cmds ...ftp.Command) error {
 	return c.Write(cmds...)
 }
 
-// Write is Send while replies to earlier commands are still expected. All bytes that are sent on the control
-// connection go through it.
+// Write is like Send, but consumes no replies: it is for callers that still expect replies to earlier commands.
+// All commands that are sent on the control connection go through it.
 func (c *Conn) Write(cmds ...ftp.Command) error {
 	lines := c.out[:0]
 	for _, cmd := range cmds {

@@ -81,8 +81,8 @@ func (s *Server) admit(sess *session) *refusal {
 	scarce := descriptorsScarce(sess.raw)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &s.population
-	n := c.origins[from]
+	pop := &s.population
+	n := pop.origins[from]
 	if n == nil {
 		n = &counts{}
 	}
@@ -94,62 +94,63 @@ func (s *Server) admit(sess *session) *refusal {
 			fmt.Sprintf("Too many sessions from your address: the limit is %d.", set.MaxSessionsPerIP),
 			fmt.Sprintf("there are %d sessions from this address", n.all), ftp.ReasonSessionsPerAddress,
 		}
-	case set.MaxSessions > 0 && len(c.sessions)-c.dropped >= set.MaxSessions && !c.makeRoom(n.waiting):
+	// A dropped session has given up its place already.
+	case set.MaxSessions > 0 && len(pop.sessions)-pop.dropped >= set.MaxSessions && !pop.makeRoom(n.waiting):
 		return &refusal{
 			fmt.Sprintf("Too many sessions: the limit is %d. Try again later.", set.MaxSessions),
-			fmt.Sprintf("there are %d sessions", len(c.sessions)), ftp.ReasonSessions,
+			fmt.Sprintf("there are %d sessions", len(pop.sessions)), ftp.ReasonSessions,
 		}
-	case c.waiting.Len() >= set.MaxWaiting && !c.makeRoom(n.waiting):
+	case pop.waiting.Len() >= set.MaxWaiting && !pop.makeRoom(n.waiting):
 		return &refusal{
 			"Too many sessions are waiting to log in. Try again in a moment.",
-			fmt.Sprintf("%d sessions are not logged in", c.waiting.Len()), ftp.ReasonWaiting,
+			fmt.Sprintf("%d sessions are not logged in", pop.waiting.Len()), ftp.ReasonWaiting,
 		}
 	}
 	if scarce {
-		c.makeRoom(n.waiting) // for the next connection; this one's descriptor is needed by the sessions
+		pop.makeRoom(n.waiting) // for the next connection; this one's descriptor is needed by the sessions
 		return noDescriptors
 	}
-	c.origins[from] = n
-	c.sessions[sess] = struct{}{}
+	pop.origins[from] = n
+	pop.sessions[sess] = struct{}{}
 	n.all++
-	c.addWaiting(sess, n)
+	pop.addWaiting(sess, n)
 	return nil
 }
 
 const notAllowed = "You may not use this server from your address."
 
 // addWaiting adds a session to those that are not logged in.
-func (c *population) addWaiting(sess *session, n *counts) {
-	sess.place.waiting = c.waiting.PushBack(sess)
+func (pop *population) addWaiting(sess *session, n *counts) {
+	sess.place.waiting = pop.waiting.PushBack(sess)
 	sess.place.since = time.Now()
 	n.waiting++
 }
 
-func (c *population) removeWaiting(sess *session) {
+func (pop *population) removeWaiting(sess *session) {
 	if e := sess.place.waiting; e != nil {
-		c.waiting.Remove(e)
+		pop.waiting.Remove(e)
 		sess.place.waiting = nil
-		c.origins[guard.Origin(sess.control.Remote.Addr())].waiting--
+		pop.origins[guard.Origin(sess.control.Remote.Addr())].waiting--
 	}
 }
 
-// makeRoom drops a waiting session to make room for a new one, and reports whether it has found one. others is
-// the number of waiting sessions from the origin of the new one. Of the oldest waiting sessions makeRoom drops
-// one from the origin that has most of them. That origin must have more than others: by at least two, or by one
-// if the session has already had timeToLogIn.
+// makeRoom drops a waiting session to make room for a new one, and reports whether it has found one to drop. others
+// is the number of waiting sessions from the origin of the new session. Among the maxLookedAt oldest waiting
+// sessions, makeRoom drops one from the origin with the most waiting sessions. That origin must have more of them
+// than others: at least two more, or one more if the dropped session has already had timeToLogIn.
 //
 // So a flood from one address displaces only its own sessions and can't keep out other addresses. In a flood
 // from many addresses each session gets some time to log in.
-func (c *population) makeRoom(others int) bool {
-	if c.dropped >= maxDropped {
+func (pop *population) makeRoom(others int) bool {
+	if pop.dropped >= maxDropped {
 		return false
 	}
 	var found *session
 	most, looked := others, 0
-	for e := c.waiting.Front(); e != nil && looked < maxLookedAt; e = e.Next() {
+	for e := pop.waiting.Front(); e != nil && looked < maxLookedAt; e = e.Next() {
 		looked++
 		sess, _ := e.Value.(*session)
-		n := c.origins[guard.Origin(sess.control.Remote.Addr())].waiting
+		n := pop.origins[guard.Origin(sess.control.Remote.Addr())].waiting
 		if n > most && (n > others+1 || time.Since(sess.place.since) >= timeToLogIn) {
 			found, most = sess, n
 		}
@@ -157,9 +158,9 @@ func (c *population) makeRoom(others int) bool {
 	if found == nil {
 		return false
 	}
-	c.removeWaiting(found)
+	pop.removeWaiting(found)
 	found.place.dropped = true
-	c.dropped++
+	pop.dropped++
 	found.drop()
 	return true
 }
@@ -184,18 +185,18 @@ func (s *session) stopText() string {
 func (s *Server) addLogin(sess *session, user string, most int) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &s.population
+	pop := &s.population
 	switch {
 	case sess.place.dropped:
 		return &refusal{sess.stopText(), "the session was ended to make room for another", ftp.ReasonSessions}
-	case most > 0 && c.users[user] >= most:
+	case most > 0 && pop.users[user] >= most:
 		return &refusal{
 			fmt.Sprintf("Too many sessions of this user: the limit is %d. Try again later.", most),
-			fmt.Sprintf("the user has %d sessions", c.users[user]), ftp.ReasonSessionsPerUser,
+			fmt.Sprintf("the user has %d sessions", pop.users[user]), ftp.ReasonSessionsPerUser,
 		}
 	}
-	c.removeWaiting(sess)
-	c.users[user]++
+	pop.removeWaiting(sess)
+	pop.users[user]++
 	sess.place.in, sess.place.user = true, user
 	return nil
 }
@@ -213,13 +214,13 @@ func (s *Server) removeLogin(sess *session) {
 }
 
 // dropLogin undoes the counts of addLogin. It reports whether the session was logged in.
-func (c *population) dropLogin(sess *session) bool {
+func (pop *population) dropLogin(sess *session) bool {
 	p := &sess.place
 	if !p.in {
 		return false
 	}
-	if c.users[p.user]--; c.users[p.user] <= 0 {
-		delete(c.users, p.user)
+	if pop.users[p.user]--; pop.users[p.user] <= 0 {
+		delete(pop.users, p.user)
 	}
 	p.in, p.user = false, ""
 	return true
@@ -229,21 +230,21 @@ func (c *population) dropLogin(sess *session) bool {
 func (s *Server) removeSession(sess *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &s.population
-	if _, admitted := c.sessions[sess]; !admitted {
+	pop := &s.population
+	if _, admitted := pop.sessions[sess]; !admitted {
 		return
 	}
-	delete(c.sessions, sess)
-	c.dropLogin(sess)
-	c.removeWaiting(sess)
+	delete(pop.sessions, sess)
+	pop.dropLogin(sess)
+	pop.removeWaiting(sess)
 	if sess.place.dropped {
-		c.dropped--
+		pop.dropped--
 	}
 	from := guard.Origin(sess.control.Remote.Addr())
-	if n := c.origins[from]; n.all > 1 {
+	if n := pop.origins[from]; n.all > 1 {
 		n.all--
 	} else {
-		delete(c.origins, from)
+		delete(pop.origins, from)
 	}
 	s.checkEmpty()
 }

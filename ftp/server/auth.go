@@ -67,8 +67,8 @@ type Account struct {
 	Owner string
 
 	// FXP permits data connections with hosts other than the client's, for copies from server to server. It is
-	// a risk (RFC 2577): the user can make this server connect to any host at any port from 1024 on, and
-	// whoever connects first to a passive port of the session gets the file.
+	// a risk (RFC 2577): the user can make this server connect to any host at any port from 1024 on, and the
+	// first host that connects to a passive port of the session gets the file.
 	FXP bool
 }
 

@@ -158,7 +158,7 @@ func TestRecursionIsBounded(t *testing.T) {
 		name string
 	}{{2, "d"}, {300, strings.Repeat("n", 250)}, {1, "deep"}} {
 		m := maze{afero.NewMemMapFs(), tt.wide, tt.name}
-		l := &listing{look: describer{fs: m}, line: nameLine(""), flags: lsFlags{recursive: true}, seen: maxEntries - 45_000}
+		l := &listing{desc: describer{fs: m}, line: nameLine(""), flags: lsFlags{recursive: true}, seen: maxEntries - 45_000}
 		if err := l.enter(subdir{path: "/"}); err != nil {
 			t.Fatal(err)
 		}

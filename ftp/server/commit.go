@@ -16,8 +16,9 @@ func (u *upload) commit() error {
 	if err == nil && sync != SyncOff {
 		err = u.own.Sync()
 	}
-	// While the file is open its inode can't be reused, so the check for the final name is exact. Storages
-	// without inode numbers, such as a remote one, may show the file only after Close: they are checked then.
+	// A file written in place must still have its final name. While the file is open its inode can't be reused, so
+	// the check is exact. Storages without inode numbers, such as a remote one, may show the file only after
+	// Close: they are checked then.
 	known := false
 	if err == nil && !u.hidden {
 		if _, known = fileID(u.own.info); known && !u.own.at(u.name) {

@@ -52,12 +52,12 @@ func (l *describer) dir(p string) (dirReader, error) {
 	if d := l.fastDir(f, p, parent); d != nil {
 		return d, nil
 	}
-	return &plainDir{look: l, f: f, path: p, parent: parent}, nil
+	return &plainDir{desc: l, f: f, path: p, parent: parent}, nil
 }
 
 // plainDir reads a directory of any storage in batches.
 type plainDir struct {
-	look   *describer
+	desc   *describer
 	f      afero.File
 	path   string
 	parent rights
@@ -74,7 +74,7 @@ func (d *plainDir) next(e *ftp.Entry) (bool, error) {
 		}
 		batch, err := d.f.Readdir(n)
 		if name, ok := statFailed(err); ok && len(batch) == 0 {
-			d.look.unseen(e, name, fs.ModeIrregular)
+			d.desc.unseen(e, name, fs.ModeIrregular)
 			return true, nil
 		}
 		if len(batch) == 0 {
@@ -87,7 +87,7 @@ func (d *plainDir) next(e *ftp.Entry) (bool, error) {
 	}
 	fi := d.batch[0]
 	d.batch = d.batch[1:]
-	d.look.entry(e, fi, path.Join(d.path, fi.Name()), d.parent)
+	d.desc.entry(e, fi, path.Join(d.path, fi.Name()), d.parent)
 	return len(d.batch) > 0, nil
 }
 

@@ -34,8 +34,8 @@ func manyFiles(tb testing.TB, n int) *fsroot.Root {
 // readAll lists the root and returns the length of the listing.
 func readAll(tb testing.TB, root *fsroot.Root, facts ftp.Facts, line func([]byte, *ftp.Entry) []byte, buf []byte) int {
 	tb.Helper()
-	l := &listing{look: describer{fs: root, perm: ReadWrite, facts: facts}, line: line, hidden: true}
-	r, err := l.look.dir("/")
+	l := &listing{desc: describer{fs: root, perm: ReadWrite, facts: facts}, line: line, hidden: true}
+	r, err := l.desc.dir("/")
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 // fstatat into one reused record, without a FileInfo per entry. It uses no paths, so it can't be redirected if
 // the path changes meanwhile.
 type fastDir struct {
-	look   *describer
+	desc   *describer
 	f      *os.File
 	fd     int
 	path   string
@@ -39,7 +39,7 @@ func (l *describer) fastDir(f afero.File, p string, parent rights) dirReader {
 	if !ok {
 		return nil
 	}
-	return &fastDir{look: l, f: file, fd: int(file.Fd()), path: p, parent: parent, buf: make([]byte, 0, direntBytes)}
+	return &fastDir{desc: l, f: file, fd: int(file.Fd()), path: p, parent: parent, buf: make([]byte, 0, direntBytes)}
 }
 
 func (d *fastDir) Close() error { return d.f.Close() }
@@ -53,7 +53,7 @@ func (d *fastDir) next(e *ftp.Entry) (bool, error) {
 		if name == "." || name == ".." {
 			continue
 		}
-		if d.look.namesOnly {
+		if d.desc.namesOnly {
 			*e = ftp.Entry{Name: name}
 			return d.at < len(d.buf), nil
 		}
@@ -65,7 +65,7 @@ func (d *fastDir) next(e *ftp.Entry) (bool, error) {
 		case errors.Is(err, unix.ENOENT):
 			continue // deleted since
 		default:
-			d.look.unseen(e, name, fileMode(uint32(typ)<<12)) // DT_DIR is S_IFDIR>>12, and so on
+			d.desc.unseen(e, name, fileMode(uint32(typ)<<12)) // DT_DIR is S_IFDIR>>12, and so on
 		}
 		return d.at < len(d.buf), nil
 	}
@@ -109,16 +109,16 @@ func (d *fastDir) entry(e *ftp.Entry) {
 	*e = ftp.Entry{
 		Name: e.Name, Type: entryType(mode), Size: st.Size, Modified: time.Unix(st.Mtim.Unix()),
 		Mode: mode, HasMode: true, Links: int(st.Nlink),
-		Owner: d.look.ids.owner(st.Uid), Group: d.look.ids.group(st.Gid),
+		Owner: d.desc.ids.owner(st.Uid), Group: d.desc.ids.group(st.Gid),
 	}
-	if d.look.facts&ftp.FactUnique != 0 {
+	if d.desc.facts&ftp.FactUnique != 0 {
 		e.Unique = unique(uint64(st.Dev), st.Ino)
 	}
 	p := ""
 	if e.Type == ftp.LinkEntry {
 		p = path.Join(d.path, e.Name)
 	}
-	d.look.finish(e, p, rightsOf(mode.Perm(), st.Uid, st.Gid), d.parent)
+	d.desc.finish(e, p, rightsOf(mode.Perm(), st.Uid, st.Gid), d.parent)
 }
 
 // fileMode converts a kernel mode to an fs.FileMode.

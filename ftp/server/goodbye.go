@@ -13,14 +13,15 @@ import (
 
 // endInput records that the client has closed its side: no more lines come.
 func (s *session) endInput() {
-	s.ended = true
+	s.inputEnded = true
 	if s.task != nil {
 		s.task.inputEnded()
 	}
 }
 
-// lastTasks runs in stepLast: the client sends no more lines. What it sent before is still run and answered,
-// because a script may send all its commands at once and close its side of the connection.
+// lastTasks runs in stepLast: the client sends no more lines. It waits for the running task. The held commands are
+// run after that (stepHeld), because a script may send all its commands at once and close its side of the
+// connection. When nothing is left, the session ends.
 func (s *session) lastTasks() {
 	switch {
 	case s.task != nil:
@@ -32,11 +33,11 @@ func (s *session) lastTasks() {
 	}
 }
 
-// end cleans up a session, after the panic p, too: a panic ends only its own session.
+// end cleans up a session when it ends, or after the panic p: a panic ends only its own session.
 func (s *session) end(p any) {
 	defer s.hangUp()
 	defer s.closeFiles()
-	defer func() { s.panicked(recover()) }() // to end the task may panic, too
+	defer func() { s.panicked(recover()) }() // finishTask may panic, too
 	s.panicked(p)
 	if s.task != nil {
 		s.task.abort(errHungUp)

@@ -271,8 +271,8 @@ func (w *hashing) slice(ctx context.Context, h hash.Hash, left int64, moved *ato
 	return did, nil
 }
 
-// waited waits until ctx has ended and returns it. A limiter returns an error as soon as it knows that its wait
-// would exceed the deadline; ctx has no cause before it has ended.
+// waited waits until ctx has ended and returns it. It is called after a failed WaitN: a limiter fails as soon as it
+// knows that its wait would exceed the deadline, but ctx has no cause before it has ended.
 func waited(ctx context.Context) context.Context {
 	<-ctx.Done()
 	return ctx

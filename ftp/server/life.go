@@ -54,7 +54,7 @@ func (s *session) nextStep() step {
 		return stepTLS
 	case s.task == nil && len(s.held) > 0 && !s.stopping.Load():
 		return stepHeld
-	case s.ended:
+	case s.inputEnded:
 		return stepLast
 	}
 	return stepRead
@@ -202,8 +202,7 @@ func (s *session) deadline() time.Time {
 		return time.Time{}
 	}
 	now := time.Now()
-	// transfer uses asked, too, to guess how far away the client is.
-	s.asked = now
+	s.waitBegan = now // transfer uses it, too, to guess how far away the client is
 	if s.idleBy.IsZero() {
 		s.idleBy = now.Add(s.idle)
 	}
@@ -221,7 +220,7 @@ func (s *session) parksSoon(now time.Time) bool { return s.canPark && s.idleBy.S
 // slack returns by how much the wait for a line may end too early. Allowing that saves a system call at each
 // command, which would move the deadline.
 func (s *session) slack() time.Duration {
-	if s.task == nil && s.parksSoon(s.asked) {
+	if s.task == nil && s.parksSoon(s.waitBegan) {
 		return parkAfter / 2
 	}
 	return deadlineSlack

@@ -34,7 +34,7 @@ func TestNextStep(t *testing.T) {
 		{"AUTH", func(s *session) { s.tlsNext = tlsBegins }, stepTLS},
 		{"CCC", func(s *session) { s.tlsNext = tlsEnds }, stepTLS},
 		{"a command that was held", func(s *session) { s.held = held }, stepHeld},
-		{"the end of input", func(s *session) { s.ended = true }, stepLast},
+		{"the end of input", func(s *session) { s.inputEnded = true }, stepLast},
 		{"nothing", func(*session) {}, stepRead},
 	}
 	for i, first := range reasons {

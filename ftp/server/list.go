@@ -32,8 +32,8 @@ func (s *session) list(arg string) ftp.Reply { return s.ls("LIST", arg, listLine
 
 func (s *session) nlst(arg string) ftp.Reply { return s.ls("NLST", arg, nameLine("")) }
 
-// ls answers LIST and NLST. A pattern is searched first, since "nothing matches" must be a 550 instead of a
-// 150.
+// ls answers LIST and NLST. The matches of a pattern are searched before the reply: if there are none, it must be a
+// 550 and not a 150.
 func (s *session) ls(verb, arg string, line func([]byte, *ftp.Entry) []byte) ftp.Reply {
 	l, p, err := s.lsListing(verb, arg, line)
 	switch {
@@ -50,8 +50,8 @@ func (s *session) ls(verb, arg string, line func([]byte, *ftp.Entry) []byte) ftp
 func (s *session) lsListing(verb, arg string, line func([]byte, *ftp.Entry) []byte) (*listing, string, error) {
 	name, flags := s.lsFlags(arg)
 	p := s.resolve(name)
-	l := &listing{look: s.describer(0), line: line, flags: flags, hidden: flags.all}
-	l.look.namesOnly = verb == "NLST" && !flags.sorted() && !flags.recursive
+	l := &listing{desc: s.describer(0), line: line, flags: flags, hidden: flags.all}
+	l.desc.namesOnly = verb == "NLST" && !flags.sorted() && !flags.recursive
 	if globbed(s.account.FS, p) {
 		l.flags.recursive = false
 		l.pattern, l.prefix = path.Base(p), prefix(name)
@@ -69,13 +69,13 @@ func (s *session) lsListing(verb, arg string, line func([]byte, *ftp.Entry) []by
 		return nil, p, err
 	}
 	if !fi.IsDir() || flags.itself {
-		e, err := l.look.one(p)
+		e, err := l.desc.one(p)
 		if e.Name = name; name == "" {
 			e.Name = "."
 		}
-		return single(l.look, e, line), p, err
+		return single(l.desc, e, line), p, err
 	}
-	l.look.base = strings.TrimSuffix(s.cwd, "/") + "/"
+	l.desc.base = strings.TrimSuffix(s.cwd, "/") + "/"
 	if err := l.enter(subdir{path: p}); err != nil {
 		return nil, p, err
 	}
@@ -85,7 +85,7 @@ func (s *session) lsListing(verb, arg string, line func([]byte, *ftp.Entry) []by
 		l.line = nameLine(dirPrefix(name))
 	}
 	if flags.all {
-		l.dots = l.look.dots(p)
+		l.dots = l.desc.dots(p)
 	}
 	return l, p, nil
 }
@@ -159,7 +159,7 @@ func (l *describer) dots(p string) []ftp.Entry {
 // §7.2).
 func (s *session) mlsd(arg string) ftp.Reply {
 	p := s.resolve(arg)
-	look := s.describer(s.facts)
+	desc := s.describer(s.facts)
 	fi, err := s.account.FS.Stat(p)
 	if err != nil {
 		return fileError(err, p)
@@ -168,11 +168,11 @@ func (s *session) mlsd(arg string) ftp.Reply {
 		return ftp.Replyf(501, "%s: is not a directory: use MLST.", p)
 	}
 	facts := s.facts
-	l := &listing{look: look, hidden: true, line: func(b []byte, e *ftp.Entry) []byte { return ftp.AppendMLSx(b, e, facts) }}
-	if l.open, err = l.look.dir(p); err != nil {
+	l := &listing{desc: desc, hidden: true, line: func(b []byte, e *ftp.Entry) []byte { return ftp.AppendMLSx(b, e, facts) }}
+	if l.open, err = l.desc.dir(p); err != nil {
 		return fileError(err, p)
 	}
-	for i, e := range l.look.dots(p) {
+	for i, e := range l.desc.dots(p) {
 		e.Type = ftp.CDirEntry + ftp.EntryType(i)
 		if e.Type == ftp.PDirEntry && p == "/" {
 			break // the root has no parent
@@ -185,8 +185,8 @@ func (s *session) mlsd(arg string) ftp.Reply {
 // mlst returns the facts of one path in the reply.
 func (s *session) mlst(arg string) ftp.Reply {
 	p := s.resolve(arg)
-	look := s.describer(s.facts)
-	e, err := look.one(p)
+	desc := s.describer(s.facts)
+	e, err := desc.one(p)
 	if err != nil {
 		return fileError(err, p)
 	}

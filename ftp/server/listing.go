@@ -28,7 +28,7 @@ import (
 //	read ─→ wanted ─→ ready ─→ (sorted) ─→ append     while gathering
 //	read ─→ wanted ─────────────────────→ append      afterwards
 type listing struct {
-	look      describer
+	desc      describer
 	line      func(b []byte, e *ftp.Entry) []byte // appends the line of one entry, without CRLF
 	flags     lsFlags
 	hidden    bool          // include names that start with a dot
@@ -273,14 +273,14 @@ func (l *listing) nextDir(b []byte) []byte {
 	l.dirs[0] = subdir{} // let its path be freed before the slice is
 	l.dirs = l.dirs[1:]
 	l.pending -= len(next.path)
-	b = append(append(append(b, "\r\n"...), strings.TrimPrefix(next.path, l.look.base)...), ":\r\n"...)
+	b = append(append(append(b, "\r\n"...), strings.TrimPrefix(next.path, l.desc.base)...), ":\r\n"...)
 	_ = l.enter(next)
 	return b
 }
 
 // enter opens a directory. It does not read it: that is done in the task, beside the session.
 func (l *listing) enter(d subdir) error {
-	r, err := l.look.dir(d.path)
+	r, err := l.desc.dir(d.path)
 	if err != nil {
 		return err
 	}
@@ -328,8 +328,8 @@ func (f lsFlags) compare(a, b ftp.Entry) int {
 }
 
 // single returns a listing of one known entry: a file.
-func single(look describer, e ftp.Entry, line func([]byte, *ftp.Entry) []byte) *listing {
-	return &listing{look: look, line: line, flags: lsFlags{all: true}, ready: []ftp.Entry{e}}
+func single(desc describer, e ftp.Entry, line func([]byte, *ftp.Entry) []byte) *listing {
+	return &listing{desc: desc, line: line, flags: lsFlags{all: true}, ready: []ftp.Entry{e}}
 }
 
 // send starts the transfer of a listing.

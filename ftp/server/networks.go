@@ -29,8 +29,7 @@ func unmap(n netip.Prefix) netip.Prefix {
 	return n
 }
 
-// checkNetworks returns an error for networks that contain no address. A list that was meant to keep someone
-// out must not be without effect.
+// checkNetworks returns an error for networks that contain no address: in Deny such a network would keep nobody out.
 func checkNetworks(networks []netip.Prefix) error {
 	for _, n := range networks {
 		switch {

@@ -22,7 +22,8 @@ import (
 //   - the new file can't get the owner, mode or attributes of the old one,
 //   - the storage can't rename, or the hidden name is too long or not valid there.
 //
-// A file that may not be written to is not replaced either, although the directory would permit it.
+// A file that this process may not write to is not replaced, although the permissions of the directory would allow
+// that.
 func (u *upload) create() error {
 	if u.s.set.UploadInPlace || u.isLink() || u.old != nil && (hasLinks(u.old) || u.keptBySticky()) {
 		return u.openInPlace()
@@ -208,9 +209,9 @@ func (u *upload) begin() error {
 	return u.own.Truncate(u.offset)
 }
 
-// beside is called if the transfer takes longer than a moment. It locks the hidden file. By the lock other
-// servers that share the disk see that the file is in use (sweeper.claim). Short transfers save the system
-// call.
+// beside is called if the transfer is not done within a moment and continues beside the session (task.beside). It
+// locks the hidden file, so that other servers on this host see that it is in use (sweeper.claim). Short transfers
+// save the system call.
 func (u *upload) beside() {
 	if u.hidden {
 		_, _ = lock(u.fs, u.own.File)
@@ -228,19 +229,19 @@ func (s *session) openUnique(p string) (*upload, error) {
 		if n > 0 {
 			name = fmt.Sprintf("%s.%d", p, n)
 		}
-		told := reservationOf(s.account, name)
-		if !s.srv.uploads.reserve(told) { // reserve first: another STOU may store the file between a look and a reservation
+		r := reservationOf(s.account, name)
+		if !s.srv.uploads.reserve(r) { // reserve first: another STOU may store the file between a look and a reservation
 			continue
 		}
 		if _, err := lstat(s.account.FS, name); !errors.Is(err, fs.ErrNotExist) {
-			s.srv.uploads.release(told)
+			s.srv.uploads.release(r)
 			if err != nil {
 				return nil, err
 			}
 			continue
 		}
 		u := s.newUpload(name)
-		u.unique, u.reserved = true, told
+		u.unique, u.reserved = true, r
 		err := u.create()
 		if errors.Is(err, errTaken) { // written in place, and the name has appeared
 			u.release()

@@ -37,8 +37,8 @@ type Options struct {
 	PassivePorts dtp.PortRange // ports for passive data connections
 	PublicIP     string        // the IPv4 address to announce in 227 replies, or a host that has one
 	// PublicIPAlways announces PublicIP also to clients on this host and on its private networks. By default
-	// these get the address that they have connected to. It is for servers behind a proxy or router that hides
-	// the addresses of its clients.
+	// these get the address that they have connected to. Set it behind a proxy or router that hides the
+	// addresses of its clients.
 	PublicIPAlways bool
 	Guard          dtp.Guard // which hosts data connections may be made with; zero: only the session's client
 	// Dial replaces the dialer of active data connections, for example to call clients from
@@ -70,8 +70,8 @@ type Options struct {
 
 	// Failed logins are counted by address and name (RFC 2577 §5). They are also counted by address, where one
 	// name counts at most three times. One failure is forgiven each minute.
-	FailureDelay     time.Duration // before the next login after the first failure; doubles with each; default 1 s; NoDelay for none
-	MaxLoginFailures int           // then the name or the address is banned; default 10; NoLimit for none
+	FailureDelay     time.Duration // pause after the first failure; doubles with each; default 1 s; NoDelay for none
+	MaxLoginFailures int           // failures that ban the name or the address; default 10; NoLimit for no ban
 	BanTime          time.Duration // how long a ban lasts; default 10 min
 
 	// UploadInPlace writes uploads directly to their final name. By default they are written to a hidden name

@@ -161,7 +161,7 @@ func hasPartials(fsys afero.Fs, dir, base string, owner uint32, running *uploads
 	}
 	defer d.Close()
 	for seen := 0; seen < partialScan; {
-		batch, err := kinds(d)
+		batch, err := readTyped(d)
 		for _, e := range batch {
 			if n, ok := parsePartial(e.name); ok && n.fits(base, owner) && match(n) && !running.isRunning(e.name) {
 				return true

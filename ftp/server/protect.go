@@ -75,7 +75,7 @@ func (s *session) auth(mechanism string) ftp.Reply {
 	return ftp.NewReply(234, "Begin the TLS handshake.")
 }
 
-// errEarly is returned if the client has sent bytes between AUTH or CCC and the reply. Either the client does
+// errEarly ends a session whose client has sent bytes between AUTH or CCC and the reply. Either the client does
 // not wait, or someone on the path has inserted them: commands sent in the clear must not be run as if they had
 // been sent under TLS (CVE-2011-0411).
 var errEarly = errors.New("bytes were sent in the clear after AUTH")
@@ -228,7 +228,7 @@ func (s *session) endTLS() {
 	}
 	s.alarm.forget()
 	below := conn.NetConn().(*records)
-	// Who is first: wait a moment for the client, then send our close_notify and wait for its next byte.
+	// Wait for the client to end TLS. If it does not, send our close_notify and wait for its next byte.
 	_ = s.raw.SetDeadline(time.Now().Add(clientEndsTLS))
 	first, err := below.peek()
 	_ = s.raw.SetDeadline(time.Now().Add(s.set.DataTimeout))

@@ -65,9 +65,10 @@ func (u *upload) claim(least int64) error {
 		err = own.moveNew(name)
 	}
 	u.own, u.hidden = own, true
-	// The rename may have moved another file than the open one: two sessions can claim the same upload at once.
-	if err == nil && !own.at(name) { // another upload has claimed it between open and rename
-		_ = renameNew(u.fs, name, kept)
+	// The rename may have moved another file than the open one: another session may have claimed the open one in
+	// between, and a newer interrupted upload may have got the name kept.
+	if err == nil && !own.at(name) {
+		_ = renameNew(u.fs, name, kept) // undo the rename of the other file
 		err = fs.ErrNotExist
 	}
 	if err != nil {

@@ -32,18 +32,18 @@ type session struct {
 	set *settings // the settings when the session began; Reload does not change them
 
 	// The control connection.
-	raw      net.Conn // the TCP connection
-	conn     net.Conn // raw, or TLS over it
-	alarm    alarm
-	implicit bool // TLS is first, then the greeting (port 990)
-	tls      *dtp.Security
-	tlsNext  tlsStep           // the change of TLS that follows the reply to AUTH or CCC
-	cert     *x509.Certificate // the client's, if one of the authorities in Options.TLS signed it
-	control  ftp.Control
-	lines    *ftp.LineReader
-	out      []byte // replies not yet written
-	dead     error  // why the session has to end; nil: it continues
-	ended    bool   // the client has closed its side: no more lines come
+	raw        net.Conn // the TCP connection
+	conn       net.Conn // raw, or TLS over it
+	alarm      alarm
+	implicit   bool // TLS is first, then the greeting (port 990)
+	tls        *dtp.Security
+	tlsNext    tlsStep           // the change of TLS that follows the reply to AUTH or CCC
+	cert       *x509.Certificate // the client's, if one of the authorities in Options.TLS signed it
+	control    ftp.Control
+	lines      *ftp.LineReader
+	out        []byte // replies not yet written
+	dead       error  // why the session has to end; nil: it continues
+	inputEnded bool   // the client has closed its side: no more lines come
 
 	// The state of the protocol: the machine of RFC 959 §6 and what the client has chosen.
 	machine ftp.Machine
@@ -73,15 +73,15 @@ type session struct {
 	charged int           // the part of ahead that is counted in srv.ahead
 
 	// Limits.
-	began    time.Time // when the greeting was sent
-	loginBy  time.Time // the login must be done by then
-	idle     time.Duration
-	idleBy   time.Time // the session is ended at this time if no command comes; zero: not yet set
-	asked    time.Time // when the wait for the current command began
-	canPark  bool      // the platform can wait on the connection without a buffer
-	failures int       // refused logins
-	unknown  int       // unknown commands before login
-	commands pace
+	began     time.Time // when the greeting was sent
+	loginBy   time.Time // the login must be done by then
+	idle      time.Duration
+	idleBy    time.Time // the session is ended at this time if no command comes; zero: not yet set
+	waitBegan time.Time // when the wait for the current command began
+	canPark   bool      // the platform can wait on the connection without a buffer
+	failures  int       // refused logins
+	unknown   int       // unknown commands before login
+	commands  pace
 
 	// Shared with other goroutines.
 	login    atomic.Pointer[task] // the running task, if it is a login

@@ -44,7 +44,7 @@ func (s *session) whole(j *task, res dtp.Result) error {
 	}
 	err := s.settle(res.Took)
 	switch {
-	case errors.Is(err, errHungUp) && s.account.Accept.Has(DoubtHangUp):
+	case errors.Is(err, errHungUp) && s.account.Accept.Has(DoubtHangUp): // accepted; s.dead still ends the session
 	case err != nil:
 		return err
 	}
@@ -93,8 +93,8 @@ func (s *session) holds(verb string) bool {
 //	a part of a command       wait for the rest, up to lineWait
 //	nothing                   the upload is whole; after a long upload wait a moment first (hangUpWait)
 //
-// TCP promises no order between two connections, so this can only judge what has arrived by then. Under TLS a
-// line may be in a record that is not yet decrypted, so settle reads once without waiting.
+// TCP promises no order between two connections, so settle can only judge what has arrived by then. Under TLS a
+// line may be in a record that is not yet decrypted (unseen), so settle reads at least once, without waiting.
 func (s *session) settle(took time.Duration) error {
 	if s.aborHeld() {
 		return errAborted // ABOR came just before the end of the data

@@ -67,7 +67,7 @@ func (*oneBad) Close() error { return nil }
 
 func TestOneBadEntryOfAPlainDirectory(t *testing.T) {
 	l := &listing{line: nameLine(""), hidden: true}
-	l.open = &plainDir{look: &l.look, f: &oneBad{}}
+	l.open = &plainDir{desc: &l.desc, f: &oneBad{}}
 	buf := make([]byte, 100)
 	text := ""
 	for l.err == nil {

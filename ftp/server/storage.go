@@ -11,7 +11,7 @@ import (
 )
 
 // openFile calls fsys.OpenFile and works around two storages of afero. OpenFile of RegexpFs and CacheOnReadFs
-// creates no file, but their Create does. CacheOnReadFs can open only files that it has read before.
+// creates no file, but their Create does. CacheOnReadFs can open for writing only files that it has read before.
 func openFile(fsys afero.Fs, name string, flag int, perm fs.FileMode) (afero.File, error) {
 	if _, known := fsys.(RenameNewFs); known {
 		return fsys.OpenFile(name, flag, perm)

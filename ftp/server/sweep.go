@@ -24,7 +24,7 @@ import (
 // If files can be locked, a sweep does not touch one with a running name that is younger than lockedBy, because
 // a new upload is not locked at once.
 
-// deadFactor is after how many timeouts without a write an upload counts as abandoned.
+// deadFactor is the number of timeouts after which an upload without a write counts as abandoned.
 const deadFactor = 15
 
 // Bounds on one sweep.
@@ -37,8 +37,8 @@ const (
 // errSweepBound is returned for a tree with more entries than one sweep examines.
 var errSweepBound = fmt.Errorf("the tree has more than %d entries: not all were checked", sweepEntries)
 
-// deadAfter returns how long a running upload may go without a write. The factor is large because sessions that
-// share a rate limit wait for each other, which no timeout counts.
+// deadAfter returns how long a running upload may go without a write, at most keptFor. The factor is large because
+// sessions that share a rate limit wait for each other, which no timeout counts.
 func (s *settings) deadAfter() time.Duration {
 	timeout := max(s.StallTimeout, s.DataTimeout, time.Minute)
 	return deadFactor * min(timeout, keptFor/deadFactor)
@@ -161,7 +161,7 @@ func (w *sweeper) look(d subdir, dirs []subdir) (_ []subdir, found []string) {
 	}
 	defer f.Close()
 	for w.ctx.Err() == nil && w.left > 0 {
-		batch, err := kinds(f)
+		batch, err := readTyped(f)
 		for _, e := range batch {
 			switch {
 			case e.kind.IsDir():
@@ -183,20 +183,20 @@ func (w *sweeper) look(d subdir, dirs []subdir) (_ []subdir, found []string) {
 	return dirs, found
 }
 
-// kind is a directory entry with its type.
-type kind struct {
+// typedName is the name of a directory entry, with its type.
+type typedName struct {
 	name string
 	kind fs.FileMode
 }
 
-// kinds returns the next batch of a directory's entries. A directory of the disk knows the types of its
+// readTyped returns the next batch of a directory's entries. A directory of the disk knows the types of its
 // entries, so that no entry has to be examined by itself.
-func kinds(f afero.File) (batch []kind, err error) {
+func readTyped(f afero.File) (batch []typedName, err error) {
 	_, inMemory := f.(*mem.File)
 	if d, ok := f.(fs.ReadDirFile); ok && !inMemory {
 		entries, err := d.ReadDir(dirBatch)
 		for _, e := range entries {
-			batch = append(batch, kind{e.Name(), e.Type()})
+			batch = append(batch, typedName{e.Name(), e.Type()})
 		}
 		return batch, err
 	}
@@ -206,7 +206,7 @@ func kinds(f afero.File) (batch []kind, err error) {
 	}
 	infos, err := f.Readdir(n)
 	for _, fi := range infos {
-		batch = append(batch, kind{fi.Name(), fi.Mode()})
+		batch = append(batch, typedName{fi.Name(), fi.Mode()})
 	}
 	if inMemory && err == nil {
 		err = io.EOF
@@ -232,8 +232,8 @@ func (w *sweeper) judge(p string) {
 		w.uploads.parts.Store(true)
 	}
 	age := w.now.Sub(fi.ModTime())
-	// Old, empty and stale files go in either state. One with a running name gets its interrupted name, unless
-	// a later upload has that, or unless it already is the final file.
+	// Old, empty and stale files are removed, whatever their name. One with a running name gets its interrupted
+	// name, unless a later upload has that name, or the file has its final name already.
 	switch kept := n.interrupted().sibling(p); {
 	case age >= keptFor, fi.Size() == 0, age >= staleFor && w.isStale(p, n):
 		w.remove(p)
@@ -269,7 +269,7 @@ func (w *sweeper) claim(p string, fi fs.FileInfo) (free func(), ok bool) {
 		w.young = w.young || locked && !ok
 	case w.once:
 		ok = age >= w.idle
-	default: // not by age: the clock of the storage may be wrong
+	default: // its age does not decide, because the clock of the storage may be wrong
 		ok = w.uploads.seenLongAgo(p, fi, w.idle)
 	}
 	if !ok {

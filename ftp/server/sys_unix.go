@@ -85,7 +85,7 @@ func ownedByOther(fi fs.FileInfo) bool {
 	return ok && process.uid != 0 && st.Uid != process.uid
 }
 
-// ownedByProcess reports whether a file belongs to the user of this process.
+// ownedByProcess reports whether a file belongs to the user of this process. A file that is not on disk does.
 func ownedByProcess(fi fs.FileInfo) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	return !ok || st.Uid == process.uid

@@ -42,7 +42,7 @@ type task struct {
 	reused      bool           // the data connection was open before (125 instead of 150)
 	protection  ftp.Protection // of the data connection
 	begin       func() error   // called before the first byte moves; may be nil
-	beside      func()         // called before work leaves the session's goroutine; may be nil
+	beside      func()         // called by start, before work runs on its own goroutine; may be nil
 	work        func(ctx context.Context, j *task) dtp.Result
 	finish      func(dtp.Result) ftp.Reply // called by the owner, exactly once
 
@@ -84,7 +84,7 @@ func (s *session) start(j *task) ftp.Reply {
 	if j.beside != nil {
 		j.beside()
 	}
-	if s.ended { // the client's side closed before this task began
+	if s.inputEnded { // the client's side closed before this task began
 		j.inputEnded()
 	}
 	go func() {
@@ -126,7 +126,7 @@ func (s *session) waitTask() {
 	var late <-chan time.Time
 	if s.task.login {
 		stopped = s.srv.stopped
-		if s.ended {
+		if s.inputEnded {
 			timer := time.NewTimer(lastLogin)
 			defer timer.Stop()
 			late = timer.C
@@ -216,7 +216,7 @@ func (s *session) transfer(j *task, d dtp.Job) ftp.Reply {
 		}
 	}
 	j.reused = opener.Stands()
-	near := time.Since(s.asked) < nearTime
+	near := time.Since(s.waitBegan) < nearTime
 	if t := opener.StartNow(d, quickWait, near); t != nil {
 		return s.transferNow(t, j)
 	}

@@ -34,7 +34,7 @@ func TestEntriesThatCannotBeLookedAt(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.Chmod(dir, 0o755) })
 	for _, tt := range []struct {
-		look describer
+		desc describer
 		line func(b []byte, e *ftp.Entry) []byte
 		want []string
 	}{
@@ -48,8 +48,8 @@ func TestEntriesThatCannotBeLookedAt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := &listing{look: tt.look, line: tt.line}
-		l.open = l.look.fastDir(f, "/d", 0)
+		l := &listing{desc: tt.desc, line: tt.line}
+		l.open = l.desc.fastDir(f, "/d", 0)
 		if os.Geteuid() == 0 {
 			unix.SetfsuidRetUid(12345)
 		}
@@ -80,7 +80,7 @@ func TestDirectoryThatCannotBeReadOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := &listing{line: nameLine("")}
-	l.open = l.look.fastDir(f, "/d", 0)
+	l.open = l.desc.fastDir(f, "/d", 0)
 	_ = f.Close()
 	l.open.(*fastDir).fd = -1
 	if _, err := io.ReadAll(l); !errors.Is(err, unix.EBADF) {

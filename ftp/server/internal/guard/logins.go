@@ -41,10 +41,10 @@ type Logins struct {
 	seed      maphash.Seed
 
 	mu       sync.Mutex
-	visitors map[netip.Addr]*visitor    // by origin
-	sites    map[netip.Prefix]*failures // IPv6 networks of 48 bits
-	regulars map[netip.Addr]map[uint64]struct{}
-	pairs    int // in regulars
+	visitors map[netip.Addr]*visitor            // by origin
+	sites    map[netip.Prefix]*failures         // IPv6 networks of 48 bits
+	regulars map[netip.Addr]map[uint64]struct{} // hashes of the names that have logged in, by origin
+	pairs    int                                // pairs of an origin and a name in regulars
 }
 
 // visitor is an address with logins that run or have failed.
@@ -202,7 +202,8 @@ func (l *Logins) leave(from netip.Addr, v *visitor, name uint64, a *attempts) {
 	}
 }
 
-// wait waits until the time that state returns. If state reports a ban, wait returns out at once.
+// wait waits until the time that state returns. If state reports a ban, wait returns out at once. state is called
+// under Logins.mu.
 func (l *Logins) wait(ctx context.Context, state func() (time.Time, bool), out error) error {
 	l.mu.Lock()
 	next, banned := state()
@@ -247,8 +248,8 @@ func (l *Logins) record(from netip.Addr, v *visitor, a *attempts, g Policy, user
 	if a.fail(now, g, g.Most, 0) {
 		err = fmt.Errorf("%w: %w", ErrNameShutOut, err)
 	}
-	// A name counts for its address only a few times, and less than Most times, so that it can't ban the
-	// address alone (unless Most is 1).
+	// The failures of one name count for its address at most nameShare times, and fewer than Most times. So one
+	// name alone can't ban its address, unless Most is 1.
 	share := nameShare
 	if g.Most > 0 {
 		share = min(share, max(1, g.Most-1))
@@ -299,7 +300,8 @@ func (l *Logins) remember(from netip.Addr, user string) {
 	l.pairs++
 }
 
-// fail counts a failure and reports whether it leads to a ban. The first free failures cause no delay.
+// fail counts a failure and reports whether it leads to a ban, which is so when there are most of them. As many
+// failures as free says cause no delay.
 func (f *failures) fail(now time.Time, g Policy, most, free int) (out bool) {
 	f.forgive(now)
 	if f.count == 0 {
@@ -333,8 +335,8 @@ func (f *failures) forgive(now time.Time) {
 	}
 }
 
-// A weight says how much would be lost by forgetting an entry: nothing if it is 0, most if it is a ban. An
-// entry in use is never forgotten; there can't be more of them than sessions.
+// The weight of an entry says how much would be lost by forgetting it: nothing if it is 0, most if it is a ban. An
+// entry in use is never forgotten, so a table can exceed its bound, but only by the number of sessions.
 const (
 	inUse     = 1<<31 - 1
 	banWeight = 1 << 30

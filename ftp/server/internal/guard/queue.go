@@ -22,7 +22,7 @@ type Queue struct {
 // waiter is a caller of Acquire. All fields except ready are guarded by Queue.mu.
 type waiter struct {
 	keys    []*tally
-	first   bool // served before all that do not have it set
+	first   bool // served before waiters that do not have it set
 	ready   chan struct{}
 	granted bool
 }
