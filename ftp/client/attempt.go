@@ -35,7 +35,7 @@ func (c *Client) attempt(ctx context.Context, j *job) (res Result, closed bool, 
 		c.data.Close()
 		return Result{}, false, err
 	}
-	wasOpen := opener.Stands()
+	wasOpen := opener.IsOpen()
 	r := c.start(j, opener)
 	if err = c.pi.Send(ftp.Command{Verb: j.verb, Arg: j.arg}); err == nil {
 		err = r.watch(ctx)
@@ -79,7 +79,7 @@ func (c *Client) prepare(ctx context.Context, j *job) (*dtp.Opener, error) {
 		}
 	}
 	get := c.ready
-	if c.data.Stands() {
+	if c.data.HasOpen() {
 		get = c.readyOpen
 	}
 	if err := get(ctx, j); err != nil {

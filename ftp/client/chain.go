@@ -281,7 +281,7 @@ func (ch *chain) offer(ctx context.Context, c *Client) (*dtp.Opener, error) {
 	}
 	j := &job{typ: ftp.Image}
 	get := c.ready
-	if c.data.Stands() {
+	if c.data.HasOpen() {
 		get = c.readyOpen
 	}
 	if err := get(ctx, j); err != nil {

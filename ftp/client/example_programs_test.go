@@ -54,9 +54,9 @@ func ExamplePool_Upload() {
 	res, err := pool.Upload(context.Background(), "scan.txt", "/scan.txt", client.FileOptions{
 		FS: local,
 		Retry: client.Retry{
-			Times: 5,
-			Wait:  func(int) time.Duration { return 0 },
-			Told:  func(err error, _ time.Duration) { fmt.Println("again") },
+			Times:  5,
+			Wait:   func(int) time.Duration { return 0 },
+			Notify: func(err error, _ time.Duration) { fmt.Println("again") },
 		},
 	})
 	fmt.Println(res.Bytes, "bytes,", err)

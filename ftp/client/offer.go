@@ -161,7 +161,7 @@ func (c *Client) look(ctx context.Context, path string, timed bool) (size int64,
 // asksAlong reports whether questions about a file may be sent in one write with the EPSV or PASV
 // for its transfer.
 func (c *Client) asksAlong() bool {
-	return c.batches() && c.opts.Mode == ftp.Passive && !c.data.Stands()
+	return c.batches() && c.opts.Mode == ftp.Passive && !c.data.HasOpen()
 }
 
 // askAlong is doAll for questions about the file that is transferred next. If asksAlong, and

@@ -14,10 +14,10 @@ import (
 
 // Retry configures how often a failed operation is tried again. The zero value tries once.
 type Retry struct {
-	Times int                                 // tries after the first
-	Wait  func(n int) time.Duration           // pause before retry n, counted from 0; nil: 1 s, 2 s, 4 s … 30 s
-	Again func(err error) bool                // reports whether to try again; nil: Temporary
-	Told  func(err error, wait time.Duration) // called before each pause; may be nil
+	Times  int                                 // tries after the first
+	Wait   func(n int) time.Duration           // pause before retry n, counted from 0; nil: 1 s, 2 s, 4 s … 30 s
+	Again  func(err error) bool                // reports whether to try again; nil: Temporary
+	Notify func(err error, wait time.Duration) // called before each pause; may be nil
 }
 
 // Do calls f until it succeeds, the tries are used up, or Again reports that another try would not
@@ -34,8 +34,8 @@ func (r Retry) Do(ctx context.Context, f func(try int) error) error {
 			return err
 		}
 		pause := wait(try)
-		if r.Told != nil {
-			r.Told(err, pause)
+		if r.Notify != nil {
+			r.Notify(err, pause)
 		}
 		timer := time.NewTimer(pause)
 		select {

@@ -22,7 +22,7 @@ import (
 func healing(srv *ftptest.Server) client.Retry {
 	return client.Retry{
 		Times: 3, Wait: func(int) time.Duration { return 0 },
-		Told: func(error, time.Duration) { srv.Heal() },
+		Notify: func(error, time.Duration) { srv.Heal() },
 	}
 }
 
@@ -73,7 +73,7 @@ func TestClientTriesAgain(t *testing.T) {
 		srv.Fail("RETR", f)
 		here, told := afero.NewMemMapFs(), 0
 		o := client.FileOptions{Retry: healing(srv)}
-		o.Retry.Told = func(error, time.Duration) { told++; srv.Heal() }
+		o.Retry.Notify = func(error, time.Duration) { told++; srv.Heal() }
 		_, err = c.Download(t.Context(), "/f", "/f", over(here, o))
 		if (err == nil) != (name == "") || (told == 1) != (name == "") {
 			t.Errorf("%q: %v, tried again %d times", name, err, told)

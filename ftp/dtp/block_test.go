@@ -176,18 +176,18 @@ func TestManagerKeeps(t *testing.T) {
 				t.Errorf("%q", got)
 			}
 			m.Keep(res.Kept)
-			if !m.Stands() {
+			if !m.HasOpen() {
 				t.Fatal("the data connection was not kept")
 			}
 			if i < 2 {
 				var err error
-				if o, err = m.Take(); err != nil || !o.Stands() {
+				if o, err = m.Take(); err != nil || !o.IsOpen() {
 					t.Fatal(err)
 				}
 			}
 		}
 		end(m)
-		if m.Stands() {
+		if m.HasOpen() {
 			t.Errorf("%s: the data connection was kept", name)
 		}
 		hungUp(t, peer)

@@ -125,8 +125,8 @@ func (m *Manager) Shrink() {
 	}
 }
 
-// Stands reports whether the next Take returns a data connection that is open already.
-func (m *Manager) Stands() bool { return m.next == nil && m.kept != nil }
+// HasOpen reports whether the next Take returns a data connection that is open already.
+func (m *Manager) HasOpen() bool { return m.next == nil && m.kept != nil }
 
 // Offered reports whether there is an offer that was not taken.
 func (m *Manager) Offered() bool { return m.next != nil }

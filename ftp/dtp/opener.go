@@ -27,8 +27,8 @@ type Opener struct {
 	dialing *os.File // the socket, if dialNow has begun to connect it and the peer has not answered yet
 }
 
-// Stands reports whether the data connection is open already (RFC 959 §5.4: reply 125).
-func (o *Opener) Stands() bool { return o.kept != nil }
+// IsOpen reports whether the data connection is open already (RFC 959 §5.4: reply 125).
+func (o *Opener) IsOpen() bool { return o.kept != nil }
 
 // Mode returns the data mode: active or passive.
 func (o *Opener) Mode() ftp.DataMode { return o.m.mode(o.stance) }

@@ -158,7 +158,7 @@ func TestMirrorOldFileStays(t *testing.T) {
 func TestMirrorOfAChangedFile(t *testing.T) {
 	transfertest.UploadOfAChangedFile(t, func(f *fakeserver.Server, dir string, failed func()) error {
 		dst, _ := remoteTree(t, f.Addr, nil, 1, "/d")
-		again := client.Retry{Times: 2, Wait: func(int) time.Duration { return 0 }, Told: func(error, time.Duration) { failed() }}
+		again := client.Retry{Times: 2, Wait: func(int) time.Duration { return 0 }, Notify: func(error, time.Duration) { failed() }}
 		_, err := mirror.Run(t.Context(), mirror.Plan{From: mirror.Tree{FS: afero.NewOsFs(), Root: dir}, To: dst, Retry: again})
 		return err
 	})

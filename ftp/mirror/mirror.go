@@ -137,8 +137,8 @@ func (m *mirror) retry(ctx context.Context, kind Kind, rel string, f func(try in
 
 func (m *mirror) retryOf(kind Kind, rel string) client.Retry {
 	r := m.o.Retry
-	if told := r.Told; told != nil {
-		r.Told = func(err error, wait time.Duration) { told(m.failed(kind, rel, err), wait) }
+	if told := r.Notify; told != nil {
+		r.Notify = func(err error, wait time.Duration) { told(m.failed(kind, rel, err), wait) }
 	}
 	return r
 }

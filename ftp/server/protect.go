@@ -75,10 +75,13 @@ func (s *session) auth(mechanism string) ftp.Reply {
 	return ftp.NewReply(234, "Begin the TLS handshake.")
 }
 
-// errEarly ends a session whose client has sent bytes between AUTH or CCC and the reply. Either the client does
+// errEarly ends a session whose client has sent bytes between AUTH and the reply. Either the client does
 // not wait, or someone on the path has inserted them: commands sent in the clear must not be run as if they had
 // been sent under TLS (CVE-2011-0411).
 var errEarly = errors.New("bytes were sent in the clear after AUTH")
+
+// errEarlyCCC ends a session whose client has sent commands between CCC and the end of TLS.
+var errEarlyCCC = errors.New("commands were sent after CCC, before the end of TLS")
 
 // startTLS sends the pending replies and does the handshake. Afterwards the session starts anew (RFC 4217 §4).
 func (s *session) startTLS() {
@@ -223,7 +226,7 @@ func (s *session) endTLS() {
 		return
 	}
 	if s.lines.Buffered() > 0 {
-		s.dead = errEarly
+		s.dead = errEarlyCCC
 		return
 	}
 	s.alarm.forget()

@@ -215,7 +215,7 @@ func (s *session) transfer(j *task, d dtp.Job) ftp.Reply {
 			return nil
 		}
 	}
-	j.reused = opener.Stands()
+	j.reused = opener.IsOpen()
 	near := time.Since(s.waitBegan) < nearTime
 	if t := opener.StartNow(d, quickWait, near); t != nil {
 		return s.transferNow(t, j)

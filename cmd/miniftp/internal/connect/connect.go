@@ -147,7 +147,7 @@ func (k *Link) Retry() client.Retry {
 			// retry only if connecting has succeeded before.
 			return client.Temporary(err) || k.Connected.Load() && errors.As(err, new(*client.ConnectError))
 		},
-		Told: func(err error, wait time.Duration) { k.Env.Note("%v; trying again in %v", verb.At(k.At, err), wait) },
+		Notify: func(err error, wait time.Duration) { k.Env.Note("%v; trying again in %v", verb.At(k.At, err), wait) },
 	}
 }
 

@@ -109,7 +109,7 @@ func run(e *verb.Env, c *cli.Context, all filters) error {
 	} else if k := dst.k; k != nil {
 		o.Retry = k.Retry()
 	}
-	o.Retry.Told = show.retrying
+	o.Retry.Notify = show.retrying
 	if dst.made {
 		show.observe(mirror.Action{Kind: mirror.MakeDir})
 	}

@@ -153,7 +153,7 @@ func (s *display) explain(err error) error {
 	return verb.At(side.name(m.Path), inner)
 }
 
-// retrying implements Retry.Told of package client: it reports that a transfer will be retried.
+// retrying implements Retry.Notify of package client: it reports that a transfer will be retried.
 func (s *display) retrying(err error, wait time.Duration) {
 	s.e.Note("%v; trying again in %v", s.explain(err), wait)
 }
