@@ -122,11 +122,11 @@ hash-timeout = 0
 		lines = append(lines, what)
 	}
 	want := []string{
-		`2: sync "no": it is off, file or full`,
+		`2: sync "no": must be off, file or full`,
 		"3: ",
-		`4: accept-upload "nothing": it is hang-up or no-close-notify`,
+		`4: accept-upload "nothing": must be hang-up or no-close-notify`,
 		"7: users.a.perm: ",
-		`8: users.a.accept-upload: "hang": it is hang-up or no-close-notify`,
+		`8: users.a.accept-upload: "hang": must be hang-up or no-close-notify`,
 		"10: limits.max-sessions -1: must not be negative; 0 means no limit",
 		"11: limits.max-hashes -1: must not be negative; 0 means half of the processors",
 		"12: limits.failure-delay -1s: must not be negative; 0 means no delay",

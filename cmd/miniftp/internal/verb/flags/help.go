@@ -101,7 +101,7 @@ func helpAsked(e *verb.Env, app *cli.App, path string) error {
 	}
 	_, how, _ := strings.Cut(e.Raw[at], "=")
 	if how != "" && how != "all" {
-		return verb.Usagef("%s: it is --help, or --help=all for all flags", verb.MaskFlag(e.Raw[at]))
+		return verb.Usagef("%s: write --help, or --help=all for all flags", verb.MaskFlag(e.Raw[at]))
 	}
 	rest := slices.DeleteFunc(slices.Clone(e.Raw[at+1:]), func(a string) bool { return strings.HasPrefix(a, "-") })
 	if path == "" && len(rest) == 1 && app.Command(rest[0]) != nil {
