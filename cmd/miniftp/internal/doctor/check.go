@@ -80,6 +80,7 @@ func (v *visit) do(verb, arg string) (ftp.Reply, error) {
 	return v.w.do(verb, arg)
 }
 
+// ready opens a connection, unless there is one that works.
 func (v *visit) ready() error {
 	if v.w != nil && !v.w.broken {
 		return nil

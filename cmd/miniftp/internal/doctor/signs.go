@@ -108,6 +108,8 @@ func seeTLSRefused(x *exam) []sign {
 	})
 }
 
+// isHandshake reports whether the TLS handshake on the control connection failed, other than by an untrusted
+// certificate.
 func isHandshake(err error) bool {
 	var noTLS *client.TLSError
 	return errors.As(err, &noTLS) && !noTLS.Data && !errors.As(err, new(*ftp.Error)) && !isUntrusted(err)

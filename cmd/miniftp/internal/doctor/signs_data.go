@@ -201,7 +201,7 @@ func seeSize(x *exam) []sign {
 	for _, s := range k.sizes {
 		if s.size != k.received {
 			return []sign{{
-				what: fmt.Sprintf("%s says that %s has %s, but %s arrive.", s.by, ftp.Printable(k.file), count(s.size), count(k.received)),
+				what: fmt.Sprintf("%s says that %s has %s, but %s arrive.", s.by, ftp.Printable(k.file), byteCount(s.size), byteCount(k.received)),
 				do:   "Clients can't detect a download that was cut off. " + x.ask("update the server", product.NoTopic),
 			}}
 		}
@@ -254,7 +254,7 @@ func seeWriteRefused(x *exam) []sign {
 
 func seeWriteDamaged(x *exam) []sign {
 	if o := x.checks.write; o != nil && o.err == nil && o.received >= 0 && o.received != o.size {
-		return []sign{{what: fmt.Sprintf("An upload of %s became a file of %s.", count(o.size), count(o.received)), do: x.ask("check the disk and the server's log", product.NoTopic)}}
+		return []sign{{what: fmt.Sprintf("An upload of %s became a file of %s.", byteCount(o.size), byteCount(o.received)), do: x.ask("check the disk and the server's log", product.NoTopic)}}
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-func count(n int64) string {
+func byteCount(n int64) string {
 	if n == 1 {
 		return "1 byte"
 	}
