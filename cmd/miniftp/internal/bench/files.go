@@ -28,8 +28,8 @@ const (
 	entriesDir = "entries"
 )
 
-// listLine is the line of which text files consist.
-const listLine = "12345678901234567890123456789012345678901234567890123456789\n"
+// textLine is the line that text files repeat.
+const textLine = "12345678901234567890123456789012345678901234567890123456789\n"
 
 // testFile is a file that can be downloaded.
 type testFile struct {
@@ -102,7 +102,7 @@ func isRefusal(err error) bool {
 
 // fileSize returns the size of uploads of a kind.
 func (b *benchmark) fileSize(kind string) int64 {
-	const text = int64(len(listLine))
+	const text = int64(len(textLine))
 	switch kind {
 	case smallFile:
 		return 4 << 10
@@ -119,7 +119,7 @@ func (b *benchmark) fileSize(kind string) int64 {
 func (b *benchmark) upload(u *session, kind string) error {
 	content := chunk()
 	if kind == textFile {
-		content = bytes.Repeat([]byte(listLine), len(content)/len(listLine))
+		content = bytes.Repeat([]byte(textLine), len(content)/len(textLine))
 	}
 	size := b.fileSize(kind)
 	b.files.add(kind)
