@@ -9,12 +9,12 @@ import (
 	afmem "github.com/spf13/afero/mem"
 )
 
-// memFile is an open file of mem. It corrects where the file of afero differs from one
-// on disk:
+// memFile is an open file of mem. It behaves like a file on disk, where an afero file does not. In
+// afero:
 //
 //   - ReadAt and WriteAt move the position.
-//   - ReadAt returns fewer bytes without io.EOF, and a read past the end is not io.EOF.
-//   - A negative position panics.
+//   - ReadAt can return fewer bytes without io.EOF, and a read past the end does not return io.EOF.
+//   - A negative position causes a panic.
 //   - Seek to the end races with writers.
 //   - O_APPEND only sets the position when the file is opened.
 type memFile struct {

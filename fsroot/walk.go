@@ -53,7 +53,7 @@ func (w *walk) resolve(rel string, followLast bool) (string, error) {
 			if len(w.done) == 0 {
 				return "", fs.ErrPermission
 			}
-			w.move(len(w.done) - 1)
+			w.backTo(len(w.done) - 1)
 			continue
 		case len(todo) == 0 && !followLast, w.missing >= 0:
 			w.done = append(w.done, part)
@@ -74,7 +74,7 @@ func (w *walk) resolve(rel string, followLast bool) (string, error) {
 			if target, ok = w.root.inside(target); !ok {
 				return "", fs.ErrPermission
 			}
-			w.move(0)
+			w.backTo(0)
 		}
 		todo = append(strings.Split(filepath.ToSlash(target), "/"), todo...)
 	}
@@ -138,8 +138,8 @@ func (w *walk) dir() (*os.Root, error) {
 // without it, the open of a FIFO would wait for a writer.
 func openDir(root *os.Root, rel string) (*os.Root, error) { return root.OpenRoot(rel + "/") }
 
-// move goes back to the first n components of done.
-func (w *walk) move(n int) {
+// backTo shortens done to its first n components.
+func (w *walk) backTo(n int) {
 	w.close()
 	w.done = w.done[:n]
 	if w.missing >= n {
@@ -154,6 +154,7 @@ func (w *walk) close() {
 	}
 }
 
+// spend counts n steps. It returns an error if there are more than maxSteps.
 func (w *walk) spend(n int) error {
 	if w.steps += n; w.steps > maxSteps {
 		return syscall.ENAMETOOLONG

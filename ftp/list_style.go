@@ -109,8 +109,8 @@ func (p *ListParser) finish(e *Entry, v *evidence) {
 	}
 }
 
-// choose returns the time of an ambiguous date. If the listing leaves several orders, it is the
-// preferred one, and the result is less precise by its distance to the others.
+// choose returns the time of an ambiguous date and its precision. If several orders remain possible, it
+// takes the preferred one, and adds its distance to the others to the precision.
 func (d *ordered) choose(s *style) (time.Time, time.Duration) {
 	left := d.orders
 	if both := left & s.orders; both != 0 && !s.mixed {
@@ -136,7 +136,7 @@ type holder struct {
 	yield func(Entry, error) bool
 	held  []heldEntry
 	size  int      // the approximate memory of held, in bytes
-	doubt evidence // the union of what is open in the held entries
+	doubt evidence // the unsettled evidence of all held entries, combined
 	full  bool     // the limit was reached; entries are not held back any longer
 }
 

@@ -64,7 +64,7 @@ func (s *Secrets) Mask(text string) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, secret := range s.all {
-		text = without(text, secret)
+		text = maskOne(text, secret)
 	}
 	return text
 }
@@ -100,7 +100,8 @@ func (s *Secrets) MaskRefused(r Reply) Reply {
 // shortSecret is the length in bytes up to which a secret may occur inside a word by chance.
 const shortSecret = 5
 
-func without(text, secret string) string {
+// maskOne returns text with one secret replaced; see Mask.
+func maskOne(text, secret string) string {
 	var b strings.Builder
 	for {
 		i := strings.Index(text, secret)

@@ -22,7 +22,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
-// verbs are all verbs: one of them is the first word of a command line.
+// verbs holds all verbs. The first word of a command line names one of them.
 var verbs = []verb.Verb{
 	serve.Command, serve.Config, passwd.Command,
 	transfer.Get, transfer.Put, mirror.Command, copy.Command, shell.Command,
@@ -33,7 +33,7 @@ var verbs = []verb.Verb{
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, endings(os.Args)...)
+	signal.Notify(signals, endingSignals(os.Args)...)
 	go func() {
 		<-signals
 		cancel()
@@ -44,19 +44,19 @@ func main() {
 	os.Exit(flags.Run(ctx, verbs, os.Args, verb.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 }
 
-// endings returns the signals that cancel a command line, so that it can clean up: interrupt,
+// endingSignals returns the signals that cancel a command line, so that it can clean up: interrupt,
 // SIGTERM, and SIGHUP, which is sent when the terminal is closed. For serve, SIGHUP means to reload
 // the configuration.
-func endings(args []string) []os.Signal {
+func endingSignals(args []string) []os.Signal {
 	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	verb := ""
+	name := ""
 	if len(args) > 1 {
-		verb = args[1]
+		name = args[1]
 	}
-	if verb != "serve" && !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
+	if name != "serve" && !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		all = append(all, syscall.SIGHUP)
 	}
-	if verb == "bench" { // bench cleans up on SIGQUIT; other verbs print their goroutines
+	if name == "bench" { // bench cleans up on SIGQUIT; other verbs print their goroutines
 		all = append(all, syscall.SIGQUIT)
 	}
 	return all

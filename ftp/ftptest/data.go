@@ -39,12 +39,12 @@ type dataPort struct {
 
 	transfer atomic.Pointer[transfer] // nil until the relay has seen the command of the transfer
 
-	led  chan struct{} // closed when both sides are connected, or could not be
-	sent chan struct{} // closed when all bytes of the server were copied, or could not be
+	joined chan struct{} // closed when both sides are connected, or could not be
+	sent   chan struct{} // closed when all bytes of the server were copied, or could not be
 
 	mu     sync.Mutex
 	ended  bool     // a Product has replied that the transfer has ended
-	server net.Conn // the connection to the server; nil until led is closed
+	server net.Conn // the connection to the server; nil until joined is closed
 	ends   []end    // the client's and the server's; nil until TLS is ready
 }
 
@@ -63,7 +63,7 @@ func (x *session) listenFor(to string, active bool) (netip.AddrPort, bool) {
 	if err != nil {
 		return netip.AddrPort{}, false
 	}
-	p := &dataPort{Listener: l, to: to, active: active, led: make(chan struct{}), sent: make(chan struct{})}
+	p := &dataPort{Listener: l, to: to, active: active, joined: make(chan struct{}), sent: make(chan struct{})}
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
 	if x.s.closed {
@@ -74,7 +74,7 @@ func (x *session) listenFor(to string, active bool) (netip.AddrPort, bool) {
 	x.portMu.Lock()
 	x.port = p
 	x.portMu.Unlock()
-	x.s.work.Go(func() { x.lead(p) })
+	x.s.work.Go(func() { x.forward(p) })
 	addr, err := netip.ParseAddrPort(l.Addr().String())
 	return addr, err == nil
 }
@@ -109,18 +109,18 @@ func (x *session) awaitSent() {
 	if p == nil {
 		return
 	}
-	<-p.led
+	<-p.joined
 	if x.s.product != nil {
 		<-p.sent
 	}
 }
 
-// lead accepts the data connection, dials the other side, and copies in both directions until
+// forward accepts the data connection, dials the other side, and copies in both directions until
 // both have ended.
-func (x *session) lead(p *dataPort) {
-	led, sent := sync.OnceFunc(func() { close(p.led) }), sync.OnceFunc(func() { close(p.sent) })
+func (x *session) forward(p *dataPort) {
+	joined, sent := sync.OnceFunc(func() { close(p.joined) }), sync.OnceFunc(func() { close(p.sent) })
 	defer sent()
-	defer led()
+	defer joined()
 	defer x.s.forget(p.Listener)
 	in, err := p.Accept()
 	if err != nil {
@@ -144,7 +144,7 @@ func (x *session) lead(p *dataPort) {
 	p.mu.Lock()
 	p.server = server
 	p.mu.Unlock()
-	led()
+	joined()
 	c, s, err := x.ends(p, far, plainConn{server})
 	if err != nil && !p.isEnded() || !p.begin(c, s) {
 		return

@@ -195,7 +195,7 @@ func (p *player) takePort(want, got string) error {
 	if !ok || !ok2 || err != nil {
 		return fmt.Errorf("got %q", got)
 	}
-	return p.call(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port)))
+	return p.dial(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port)))
 }
 
 func (p *player) takeAddr(want, got string) error {
@@ -206,10 +206,10 @@ func (p *player) takeAddr(want, got string) error {
 	if !ok || !ok2 || err != nil {
 		return fmt.Errorf("got %q", got)
 	}
-	return p.call(addr)
+	return p.dial(addr)
 }
 
-func (p *player) call(addr netip.AddrPort) (err error) {
+func (p *player) dial(addr netip.AddrPort) (err error) {
 	p.closeData()
 	p.dialed, err = dialTCP(addr.String())
 	return err
@@ -218,7 +218,7 @@ func (p *player) call(addr netip.AddrPort) (err error) {
 // transfer sends or receives the data of n steps from the i-th on. The command before them
 // decides which side sends.
 func (p *player) transfer(i, n int, side string) error {
-	want, free, err := content(p.script.Steps[i : i+n])
+	want, sizeOnly, err := content(p.script.Steps[i : i+n])
 	if err != nil {
 		return err
 	}
@@ -236,9 +236,9 @@ func (p *player) transfer(i, n int, side string) error {
 	switch {
 	case err != nil:
 		return err
-	case free && len(got) != len(want):
+	case sizeOnly && len(got) != len(want):
 		return fmt.Errorf("received %d bytes of data", len(got))
-	case !free && !bytes.Equal(got, want):
+	case !sizeOnly && !bytes.Equal(got, want):
 		return fmt.Errorf("received the data %q", got)
 	}
 	return nil
@@ -247,9 +247,9 @@ func (p *player) transfer(i, n int, side string) error {
 // mostContent is the limit for the size of a script's transfer.
 const mostContent = 64 << 20
 
-// content returns the data of D steps or of a B step. free is true for a B step, of which only
+// content returns the data of D steps or of a B step. sizeOnly is true for a B step, of which only
 // the size matters.
-func content(steps []Step) (b []byte, free bool, err error) {
+func content(steps []Step) (b []byte, sizeOnly bool, err error) {
 	if steps[0].Kind == 'B' {
 		n, err := strconv.ParseUint(steps[0].Text, 10, 32)
 		if err != nil || n > mostContent {

@@ -67,12 +67,12 @@ type session struct {
 
 // asked is a command whose final reply is pending.
 type asked struct {
-	cmd   ftp.Command
-	fault Fault
-	in    bool      // the client was logged in
-	gone  bool      // the final reply was sent early
-	reply []byte    // the relay's reply to a command that was not passed to the server
-	data  *transfer // nil unless the command is a transfer
+	cmd     ftp.Command
+	fault   Fault
+	in      bool      // the client was logged in
+	replied bool      // the final reply was already sent, or must not be sent
+	reply   []byte    // the relay's reply to a command that was not passed to the server
+	data    *transfer // nil unless the command is a transfer
 }
 
 const lineLimit = 64 << 10
@@ -93,7 +93,7 @@ func (s *Server) session(client rawConn, number int) {
 	defer s.drop(up)
 	x := &session{
 		s: s, number: number, client: client, server: up, secured: make(chan bool, 1), done: make(chan struct{}),
-		waiting: []asked{{cmd: ftp.Command{Verb: Greeting}, fault: f, gone: f.reply != nil || f.silent}},
+		waiting: []asked{{cmd: ftp.Command{Verb: Greeting}, fault: f, replied: f.reply != nil || f.silent}},
 	}
 	defer close(x.done)
 	if s.tls != nil {
@@ -326,7 +326,7 @@ func (x *session) answer(r ftp.Reply) bool {
 		x.tls.follow(a.cmd, r.Code)
 	}
 	switch {
-	case final && a.gone:
+	case final && a.replied:
 		return true
 	case final && f.drop && ftp.IsTransfer(a.cmd.Verb):
 		if r.Code.Class() == ftp.Completion {
@@ -334,7 +334,7 @@ func (x *session) answer(r ftp.Reply) bool {
 		}
 		return false
 	case !final && f.early:
-		a.gone = true
+		a.replied = true
 		b := ftp.NewReply(226, "Done.").Append(r.Append(nil))
 		_, err := x.client.Write(b)
 		return err == nil

@@ -35,7 +35,7 @@ func (b *benchmark) remove(ctx context.Context) error {
 	defer u.cut()
 	s := b.files
 	dir := target.Join(b.r.Path, s.dir)
-	if err = u.work(dir); isRefusal(err) {
+	if err = u.enterDir(dir); isRefusal(err) {
 		return nil // it does not exist
 	} else if err != nil {
 		return err

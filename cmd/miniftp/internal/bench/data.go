@@ -28,9 +28,9 @@ var chunk = sync.OnceValue(func() []byte { return make([]byte, 1<<20) })
 // readBuffers holds buffers for downloads, for connections whose data swallow can't discard.
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
 
-// agree negotiates a data connection. When it returns, in passive mode the connection has been dialed, and in
-// active mode a port is open.
-func (u *session) agree() (err error) {
+// negotiate sets up a data connection with EPSV, PASV, EPRT or PORT. When it returns, in passive mode the
+// connection has been dialed, and in active mode a port is open.
+func (u *session) negotiate() (err error) {
 	if u.b.opts.Mode == ftp.Active {
 		return u.listen()
 	}
@@ -90,7 +90,7 @@ func (u *session) listen() error {
 	if err != nil {
 		return dialProblem(u.ctx, &client.LocalError{Err: pi.Cause(err)}, err)
 	}
-	u.listens = ln
+	u.listener = ln
 	if err = u.hold(ln); err == nil {
 		addr := netip.AddrPortFrom(u.local, dtp.AddrPort(ln.Addr()).Port())
 		if ip := u.b.opts.ActiveIP; ip.IsValid() {
@@ -131,7 +131,7 @@ func (u *session) announce(addr netip.AddrPort) error {
 	return u.do("PORT", ftp.FormatHostPort(addr))
 }
 
-// start sends a transfer command, waits for its first reply, and returns the data connection that agree has
+// start sends a transfer command, waits for its first reply, and returns the data connection that negotiate has
 // negotiated, with TLS if the session uses it.
 func (u *session) start(verb, arg string) (net.Conn, error) {
 	r, err := u.ask(verb, arg)
@@ -141,8 +141,8 @@ func (u *session) start(verb, arg string) (net.Conn, error) {
 	}
 	u.over = r.Code.Class() == ftp.Completion // some servers send no 150 if there is nothing to send
 	conn := u.data
-	for u.listens != nil {
-		if conn, err = u.listens.Accept(); err != nil {
+	for u.listener != nil {
+		if conn, err = u.listener.Accept(); err != nil {
 			u.drop()
 			return nil, dialProblem(u.ctx, &client.OpenError{Mode: ftp.Active, Stance: ftp.Listens, Addr: netip.AddrPortFrom(u.local, 0), Err: pi.Cause(err)}, err)
 		}
@@ -150,8 +150,8 @@ func (u *session) start(verb, arg string) (net.Conn, error) {
 			_ = conn.Close() // from another host
 			continue
 		}
-		_ = u.listens.Close()
-		u.listens, u.data = nil, conn
+		_ = u.listener.Close()
+		u.listener, u.data = nil, conn
 		if err = u.hold(conn); err != nil {
 			return nil, err
 		}
@@ -170,13 +170,13 @@ func (u *session) start(verb, arg string) (net.Conn, error) {
 
 // drop closes the data connection or the port for it.
 func (u *session) drop() {
-	if u.listens != nil {
-		_ = u.listens.Close()
+	if u.listener != nil {
+		_ = u.listener.Close()
 	}
 	if u.data != nil {
 		_ = u.data.Close()
 	}
-	u.listens, u.data = nil, nil
+	u.listener, u.data = nil, nil
 	_ = u.hold(nil)
 }
 
@@ -222,7 +222,7 @@ func (u *session) brokenBy(err error) error {
 	return &dtp.BrokenError{Err: pi.Cause(err)}
 }
 
-// fetch does a RETR or a listing after agree. size is the expected number of bytes, or -1 if it is unknown.
+// fetch does a RETR or a listing after negotiate. size is the expected number of bytes, or -1 if it is unknown.
 func (u *session) fetch(verb, arg string, size int64, f *figures) error {
 	sent := time.Now()
 	conn, err := u.start(verb, arg)
@@ -244,9 +244,9 @@ func (u *session) fetch(verb, arg string, size int64, f *figures) error {
 	return err
 }
 
-// retrieve calls agree and fetch.
+// retrieve calls negotiate and fetch.
 func (u *session) retrieve(verb, arg string, size int64, f *figures) error {
-	if err := u.agree(); err != nil {
+	if err := u.negotiate(); err != nil {
 		return err
 	}
 	return u.fetch(verb, arg, size, f)
@@ -254,7 +254,7 @@ func (u *session) retrieve(verb, arg string, size int64, f *figures) error {
 
 // store uploads size bytes, made by repeating content.
 func (u *session) store(name string, size int64, content []byte) error {
-	if err := u.agree(); err != nil {
+	if err := u.negotiate(); err != nil {
 		return err
 	}
 	conn, err := u.start("STOR", name)

@@ -28,8 +28,8 @@ const (
 	entriesDir = "entries"
 )
 
-// listLine is the line of which text files consist.
-const listLine = "12345678901234567890123456789012345678901234567890123456789\n"
+// textLine is the line that text files repeat.
+const textLine = "12345678901234567890123456789012345678901234567890123456789\n"
 
 // testFile is a file that can be downloaded.
 type testFile struct {
@@ -65,7 +65,7 @@ func randomName() string { return strings.ToLower(rand.Text()[:8]) }
 func (b *benchmark) makeDir(u *session) error {
 	s := b.files
 	s.ready = map[string]testFile{}
-	if err := u.work(b.r.Path); err != nil {
+	if err := u.enterDir(b.r.Path); err != nil {
 		return err
 	}
 	s.at = b.r.Path
@@ -102,7 +102,7 @@ func isRefusal(err error) bool {
 
 // fileSize returns the size of uploads of a kind.
 func (b *benchmark) fileSize(kind string) int64 {
-	const text = int64(len(listLine))
+	const text = int64(len(textLine))
 	switch kind {
 	case smallFile:
 		return 4 << 10
@@ -119,7 +119,7 @@ func (b *benchmark) fileSize(kind string) int64 {
 func (b *benchmark) upload(u *session, kind string) error {
 	content := chunk()
 	if kind == textFile {
-		content = bytes.Repeat([]byte(listLine), len(content)/len(listLine))
+		content = bytes.Repeat([]byte(textLine), len(content)/len(textLine))
 	}
 	size := b.fileSize(kind)
 	b.files.add(kind)
@@ -145,7 +145,7 @@ func (b *benchmark) need(kind string) (testFile, error) {
 
 // prepared runs do with a new session in the directory of the run.
 func (b *benchmark) prepared(what string, do func(u *session) error) error {
-	ctx, moved, done := b.patient(what)
+	ctx, moved, done := b.preparing(what)
 	defer done()
 	u, err := b.enter(ctx)
 	if err != nil {
@@ -153,7 +153,7 @@ func (b *benchmark) prepared(what string, do func(u *session) error) error {
 	}
 	defer u.cut()
 	u.moved = moved
-	if err = u.work(b.files.at); err == nil {
+	if err = u.enterDir(b.files.at); err == nil {
 		err = do(u)
 	}
 	return verb.FirstError(err, u.quit())
@@ -210,7 +210,7 @@ func (b *benchmark) eachEntry(u *session, n int, do func(u *session, name string
 			}
 			defer other.cut()
 			other.moved = u.moved
-			if other.work(b.files.at) == nil {
+			if other.enterDir(b.files.at) == nil {
 				errs[i] = verb.FirstError(work(other), other.quit())
 			}
 		})
@@ -284,7 +284,7 @@ func (u *session) list(arg string, see func(e ftp.Entry)) (err error) {
 
 // lineByLine calls see for each line of a listing. A line that is too long is an error.
 func (u *session) lineByLine(verb, arg string, see func(line string)) error {
-	if err := u.agree(); err != nil {
+	if err := u.negotiate(); err != nil {
 		return err
 	}
 	conn, err := u.start(verb, arg)

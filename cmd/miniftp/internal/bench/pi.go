@@ -32,11 +32,11 @@ type session struct {
 
 	greeting ftp.Reply
 
-	listens net.Listener // in active mode, the port for the next data connection
-	data    net.Conn     // the data connection
-	over    bool         // the final reply to the transfer has been read
-	mu      sync.Mutex   // guards held
-	held    io.Closer    // is closed when ctx ends, besides the control connection
+	listener net.Listener // in active mode, the port for the next data connection
+	data     net.Conn     // the data connection
+	over     bool         // the final reply to the transfer has been read
+	mu       sync.Mutex   // guards held
+	held     io.Closer    // is closed when ctx ends, besides the control connection
 }
 
 // forever is the timeout of control connections: instead, contexts limit the waits.
@@ -44,7 +44,7 @@ const forever = math.MaxInt64
 
 // connect opens a control connection. It does not wait for the greeting.
 func (b *benchmark) connect(ctx context.Context) (*session, error) {
-	conn, err := b.call(ctx)
+	conn, err := b.dial(ctx)
 	if err != nil {
 		return nil, dialProblem(ctx, &client.ConnectError{Addr: b.r.Addr, Err: pi.Cause(err)}, err)
 	}
@@ -54,8 +54,8 @@ func (b *benchmark) connect(ctx context.Context) (*session, error) {
 	return u, nil
 }
 
-// call dials the first address of the server that answers.
-func (b *benchmark) call(ctx context.Context) (conn net.Conn, err error) {
+// dial dials the addresses of the server in order until one answers.
+func (b *benchmark) dial(ctx context.Context) (conn net.Conn, err error) {
 	if b.opts.Dial != nil {
 		return b.opts.Dial(ctx, "tcp", b.r.Addr)
 	}
@@ -130,8 +130,8 @@ func (u *session) shakeHands(conn *tls.Conn) error {
 	return &client.TLSError{Data: true, Err: pi.Cause(err)}
 }
 
-// work prepares the session for transfers in a directory. "" means the login directory.
-func (u *session) work(dir string) error {
+// enterDir prepares the session for transfers in a directory. "" means the login directory.
+func (u *session) enterDir(dir string) error {
 	if u.pi.Security() != nil {
 		if err := u.pi.Protect(context.Background(), u.b.opts.TLS == client.ExplicitTLS, false); err != nil {
 			return u.lost(err)

@@ -66,24 +66,24 @@ func (b *benchmark) measure(row loadRow) (*figures, error) {
 	return f, err
 }
 
-// bounded returns the context of a row's load. When it ends, the row has failed.
-func (b *benchmark) bounded(f *figures) (context.Context, context.CancelFunc) {
+// rowContext returns the context of a row's load. When it ends, the row has failed.
+func (b *benchmark) rowContext(f *figures) (context.Context, context.CancelFunc) {
 	limit := b.time + b.opts.Timeout
 	return context.WithTimeoutCause(b.ctx, limit, late(f.row.name+" did not end", limit))
 }
 
-// patient returns a context for preparations, which ends if moved is not called for --timeout.
-func (b *benchmark) patient(what string) (ctx context.Context, moved func(), done func()) {
+// preparing returns a context for preparations, which ends if moved is not called for --timeout.
+func (b *benchmark) preparing(what string) (ctx context.Context, moved func(), done func()) {
 	ctx, cancel := context.WithCancelCause(b.ctx)
 	wait := b.opts.Timeout
 	t := time.AfterFunc(wait, func() { cancel(late(what+" made no progress", wait)) })
 	return ctx, func() { t.Reset(wait) }, func() { t.Stop(); cancel(nil) }
 }
 
-// alone runs step again and again in one session, in the directory of the files, until the row ends. Each step
+// repeat runs step again and again in one session, in the directory of the files, until the row ends. Each step
 // counts as n operations.
-func (b *benchmark) alone(f *figures, typ string, n int64, step func(u *session) error) error {
-	ctx, cancel := b.bounded(f)
+func (b *benchmark) repeat(f *figures, typ string, n int64, step func(u *session) error) error {
+	ctx, cancel := b.rowContext(f)
 	defer cancel()
 	u, err := b.enter(ctx)
 	if err != nil {
@@ -91,7 +91,7 @@ func (b *benchmark) alone(f *figures, typ string, n int64, step func(u *session)
 	}
 	defer u.cut()
 	if f.row.files {
-		if err = u.work(b.files.at); err == nil && typ != "I" {
+		if err = u.enterDir(b.files.at); err == nil && typ != "I" {
 			err = u.do("TYPE", typ)
 		}
 	}
@@ -126,7 +126,7 @@ func fetchRow(typ, kind string) func(b *benchmark, f *figures) error {
 		if typ == "A" { // the server may convert line ends
 			size = -1
 		}
-		return b.alone(f, typ, 1, func(u *session) error { return u.retrieve("RETR", file.name, size, f) })
+		return b.repeat(f, typ, 1, func(u *session) error { return u.retrieve("RETR", file.name, size, f) })
 	}
 }
 
@@ -139,7 +139,7 @@ func storeRow(kind string) func(b *benchmark, f *figures) error {
 		f.perGiB = kind == largeFile
 		size, name := b.fileSize(kind), "up-"+kind
 		b.files.add(name)
-		return b.alone(f, "I", 1, func(u *session) error {
+		return b.repeat(f, "I", 1, func(u *session) error {
 			err := u.store(name, size, chunk())
 			if err == nil {
 				f.bytes += size
@@ -157,7 +157,7 @@ func listRow(verb string) func(b *benchmark, f *figures) error {
 			return err
 		}
 		f.entries = entries
-		err = b.alone(f, "I", 1, func(u *session) error { return u.retrieve(verb, dir, -1, f) })
+		err = b.repeat(f, "I", 1, func(u *session) error { return u.retrieve(verb, dir, -1, f) })
 		var reply *ftp.Error
 		if f.n == 0 && errors.As(err, &reply) && reply.Verb == verb && unknownVerb(reply.Code) {
 			return leftOut{"the server does not support " + verb}
@@ -168,13 +168,13 @@ func listRow(verb string) func(b *benchmark, f *figures) error {
 
 // runLatency sends NOOP and waits for the reply, again and again.
 func (b *benchmark) runLatency(f *figures) error {
-	return b.alone(f, "I", 1, func(u *session) error { return u.do("NOOP", "") })
+	return b.repeat(f, "I", 1, func(u *session) error { return u.do("NOOP", "") })
 }
 
 // runPipeline sends many NOOPs at once and then reads the replies, again and again.
 func (b *benchmark) runPipeline(f *figures) error {
 	cmds := slices.Repeat([]ftp.Command{{Verb: "NOOP"}}, pipelined)
-	return b.alone(f, "I", pipelined, func(u *session) error {
+	return b.repeat(f, "I", pipelined, func(u *session) error {
 		if err := u.pi.Write(cmds...); err != nil {
 			return u.lost(err)
 		}
@@ -189,7 +189,7 @@ func (b *benchmark) runPipeline(f *figures) error {
 
 // runLogin logs in and out, several at a time.
 func (b *benchmark) runLogin(f *figures) error {
-	ctx, cancel := b.bounded(f)
+	ctx, cancel := b.rowContext(f)
 	defer cancel()
 	m := b.measuring(f)
 	var begun atomic.Int64
@@ -264,7 +264,7 @@ func (b *benchmark) quitAll(all []*session) {
 
 // runIdle opens sessions and leaves them open.
 func (b *benchmark) runIdle(f *figures) error {
-	ctx, cancel := b.bounded(f)
+	ctx, cancel := b.rowContext(f)
 	defer cancel()
 	first, err := b.enter(ctx) // not measured: the first session may cost the server more than others
 	if err != nil {
@@ -291,14 +291,14 @@ func (b *benchmark) runMany(f *figures) error {
 		return err
 	}
 	f.perGiB, f.atOnce = true, b.sessions
-	ctx, cancel := b.bounded(f)
+	ctx, cancel := b.rowContext(f)
 	defer cancel()
-	all := b.enterAll(ctx, f, func(u *session) error { return u.work(b.files.at) })
+	all := b.enterAll(ctx, f, func(u *session) error { return u.enterDir(b.files.at) })
 	defer func() { b.quitAll(all) }()
 	// Negotiating between two rounds is not measured, but counts for the time limit.
 	begun := time.Now()
 	for again := true; again; again = f.failures == 0 && time.Since(begun) < b.time && (b.count == 0 || f.n < b.count) {
-		b.several(len(all), func(i int) error { return f.keep(all, i, (*session).agree) })
+		b.several(len(all), func(i int) error { return f.keep(all, i, (*session).negotiate) })
 		m := b.measuring(f)
 		var wg sync.WaitGroup
 		for i := range all {
@@ -346,7 +346,7 @@ type header struct {
 // begin logs in once to see how the server greets, makes the run's directory if a row needs it, and prints the
 // header.
 func (b *benchmark) begin(shown *display) error {
-	ctx, moved, done := b.patient("the login")
+	ctx, moved, done := b.preparing("the login")
 	defer done()
 	u, err := b.enter(ctx)
 	if err != nil {

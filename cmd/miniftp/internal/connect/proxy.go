@@ -28,7 +28,7 @@ type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 // none. NO_PROXY makes exceptions to ALL_PROXY. The proxy looks up host names.
 func viaProxy(c *cli.Context, r *ftp.URL, mode ftp.DataMode) (dialFunc, error) {
 	spec, from := c.String("proxy"), "--proxy"
-	if spec == "" && !spared(r.Addr, firstEnv("NO_PROXY", "no_proxy")) {
+	if spec == "" && !exempt(r.Addr, firstEnv("NO_PROXY", "no_proxy")) {
 		spec, from = firstEnv("ALL_PROXY", "all_proxy"), "ALL_PROXY"
 	}
 	if spec == "" || spec == "none" {
@@ -57,7 +57,7 @@ func viaProxy(c *cli.Context, r *ftp.URL, mode ftp.DataMode) (dialFunc, error) {
 // ProxyName returns the URL, without a login, of the proxy for connections to r, or "" if there is none.
 func ProxyName(c *cli.Context, r *ftp.URL) string {
 	spec := c.String("proxy")
-	if spec == "" && !spared(r.Addr, firstEnv("NO_PROXY", "no_proxy")) {
+	if spec == "" && !exempt(r.Addr, firstEnv("NO_PROXY", "no_proxy")) {
 		spec = firstEnv("ALL_PROXY", "all_proxy")
 	}
 	if u, err := proxyURL(spec); err == nil && spec != "none" {
@@ -75,9 +75,9 @@ func firstEnv(names ...string) string {
 	return ""
 }
 
-// spared reports whether list, the value of NO_PROXY, names the host of addr. It uses the rules of package
-// proxy.
-func spared(addr, list string) bool {
+// exempt reports whether list, the value of NO_PROXY, names the host of addr. Package proxy has the rules but does
+// not export them, so exempt lets it dial and sees which of two dialers it calls.
+func exempt(addr, list string) bool {
 	direct := new(probe)
 	p := proxy.NewPerHost(new(probe), direct)
 	p.AddFromString(list)

@@ -33,8 +33,8 @@ func IsRemote(spec string) bool {
 // or a passive mode that the other server lacks. The login is that of the URL, else that of MINIFTP_PASSWORD
 // or ~/.netrc, else anonymous.
 //
-// The first login must succeed before opening ends. When quit ends, waiting for a free connection ends; when
-// ctx ends, which must be later, all use of the files ends.
+// The first login must succeed before the context opening ends. When quit ends, waiting for a free connection
+// ends. When ctx ends, which must be later, all use of the files ends.
 func OpenRemote(opening, ctx, quit context.Context, spec string) (afero.Fs, io.Closer, error) {
 	r, err := target.Parse(spec)
 	if err != nil {

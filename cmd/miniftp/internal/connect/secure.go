@@ -163,11 +163,11 @@ type trustError struct {
 func (e *trustError) Unwrap() error { return e.noTLS }
 
 func (e *trustError) Error() string {
-	mark := local.Fingerprint(e.cert)
+	fingerprint := local.Fingerprint(e.cert)
 	var host x509.HostnameError
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
-	why, pin := e.why.Error(), "--pin "+mark
+	why, pin := e.why.Error(), "--pin "+fingerprint
 	if e.byCA { // --pin together with --ca-cert requires both
 		pin += " instead of --ca-cert"
 	}
@@ -183,7 +183,7 @@ func (e *trustError) Error() string {
 	case errors.As(e.why, &invalid) && invalid.Reason == x509.Expired:
 		why = "it is valid only from " + e.cert.NotBefore.Format("2006-01-02") + " to " + e.cert.NotAfter.Format("2006-01-02")
 	case errors.As(e.why, new(*PinError)):
-		why, do = "it does not match --pin", "its fingerprint is "+mark
+		why, do = "it does not match --pin", "its fingerprint is "+fingerprint
 	}
 	return fmt.Sprintf("the server's certificate is not trusted: %s (%s)", why, do)
 }

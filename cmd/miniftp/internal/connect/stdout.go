@@ -44,7 +44,8 @@ type sink struct {
 	due  []byte // bytes that must arrive first, and are not written again
 }
 
-// resumeOffset returns the offset at which to resume, that of the tail, which is to arrive again.
+// resumeOffset returns the offset at which to resume, which is that of the tail, and makes Write expect the tail
+// again.
 func (s *sink) resumeOffset() int64 {
 	s.due = bytes.Clone(s.tail)
 	return s.n - int64(len(s.tail))

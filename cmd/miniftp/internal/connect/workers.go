@@ -39,8 +39,8 @@ func NewWorkers(e *verb.Env, size int) *Workers {
 // widen sets the number of functions that run at once. Only the goroutine that calls Do may call it.
 func (c *Workers) widen(size int) { c.slots = make(chan struct{}, size) }
 
-// Do runs f: in the caller's goroutine if they run one function at a time, else in a new goroutine as soon
-// as fewer functions run than may. Failures of f go to Judge; Do returns an error only if the work has ended.
+// Do runs f: in the caller's goroutine if the Workers run one function at a time, else in a new goroutine as
+// soon as a slot is free. Failures of f go to Judge; Do returns an error only if the work has ended.
 func (c *Workers) Do(f func() error) error {
 	if c.slots == nil {
 		c.Judge(f())
@@ -116,8 +116,8 @@ type Several struct {
 	many  atomic.Bool // there are many small files
 }
 
-// manyFiles is the number of small files from which asking the server, which costs a round trip, is worth
-// it. smallFile is the maximum size of a small file.
+// manyFiles is the number of small files from which it is worth asking the server, at the cost of a round trip,
+// whether they can share a connection. smallFile is the maximum size of a small file.
 const (
 	manyFiles = 8
 	smallFile = 256 << 10

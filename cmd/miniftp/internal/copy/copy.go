@@ -50,7 +50,7 @@ type copier struct {
 	intoDir   bool // the second URL is a directory
 	meter     *meter.Meter
 	workers   *connect.Workers
-	json      *meter.Results
+	results   *meter.Results
 	left      *verb.Omissions
 }
 
@@ -60,7 +60,7 @@ func run(e *verb.Env, c *cli.Context) error {
 	}
 	p := &copier{
 		e: e, ctx: c.Context, recursive: c.Bool("recursive"), viaClient: c.Bool("via-client"),
-		json: meter.NewResults(e, c), left: e.NewOmissions(c), workers: connect.NewWorkers(e, c.Int("parallel")),
+		results: meter.NewResults(e, c), left: e.NewOmissions(c), workers: connect.NewWorkers(e, c.Int("parallel")),
 	}
 	for i, k := range []**connect.Link{&p.from, &p.to} {
 		l, r, err := connect.OpenURL(e, c, c.Args().Get(i))
@@ -73,18 +73,18 @@ func run(e *verb.Env, c *cli.Context) error {
 		*k = l
 	}
 	defer func() { p.from.Close(); p.to.Close() }()
-	p.left.Emit = func(from, why string) { p.json.Omit(meter.Result{From: from}, why) }
-	p.rewire(c)
+	p.left.Emit = func(from, why string) { p.results.Omit(meter.Result{From: from}, why) }
+	p.setOptions(c)
 	p.meter = meter.New(e, c)
 	if p.recursive {
 		p.meter.Total(true)
 	}
-	return p.json.End(p.run(), p.left, p.meter, "copied")
+	return p.results.End(p.run(), p.left, p.meter, "copied")
 }
 
-// rewire gives both links the options that only copy has: which addresses to trust, and a ladder
+// setOptions gives both links the options that only copy has: which addresses to trust, and a ladder
 // with three columns.
-func (p *copier) rewire(c *cli.Context) {
+func (p *copier) setOptions(c *cli.Context) {
 	var drawing *ladder
 	if see, ok := p.from.Opts.Observer.(watch.Observers); ok && !p.viaClient && c.Int("parallel") == 1 {
 		for _, o := range see {
@@ -231,7 +231,7 @@ func (p *copier) file(from, to string) error {
 	}
 	direct := !p.viaClient
 	row := meter.Result{From: src, To: dst, Direct: &direct}
-	return p.json.Add(row.Moved(client.Result{Bytes: res.Bytes, Took: res.Took, Verified: res.Verified}), verb.At(src, err))
+	return p.results.Add(row.Moved(client.Result{Bytes: res.Bytes, Took: res.Took, Verified: res.Verified}), verb.At(src, err))
 }
 
 // copy copies one file. It first connects to each server by itself, so that an error in connecting
@@ -250,5 +250,5 @@ func (p *copier) copy(from, to string, progress func(done, total int64)) (fxp.Re
 		Through: p.viaClient, KeepTime: true, Progress: progress,
 		Retry: p.from.On(p.from.Remote.Join(from)).Retry(),
 	})
-	return res, whoForbids(err)
+	return res, withAdvice(err)
 }

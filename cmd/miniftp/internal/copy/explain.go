@@ -22,10 +22,9 @@ type ladder struct {
 	w         io.Writer
 	pen       explain.Pen
 	headed    bool
-	announced string      // the announced port that one of them listens on
-	began     [2]bool     // the source and the destination have sent 150 or 125
-	finals    []func()    // draw the last replies, below the data connection
-	pending   ftp.Command // PORT or EPRT, drawn on one rung with its reply
+	announced string   // the announced port that one of them listens on
+	began     [2]bool  // the source and the destination have sent 150 or 125
+	finals    []func() // draw the last replies, below the data connection
 }
 
 // The widths of the columns; the arrows are between them.
@@ -140,18 +139,16 @@ func (s side) opened(c *ftp.Control) {
 	s.row("control", "", s.pen.Single, "dials "+explain.Port(c.Local, c.Local), "listens "+explain.Port(c.Remote, c.Remote))
 }
 
-// command draws the commands that concern the data connection. PORT is drawn with its reply.
+// command draws the commands that concern the data connection, except PORT and EPRT, which reply draws.
 func (s side) command(c ftp.Command) {
 	switch c.Verb {
 	case "EPSV", "PASV", "CPSV":
 		s.row("", "", s.pen.Single, c.Verb, "")
 	case "RETR", "STOR":
-		s.began[s.end()] = false
+		s.began[s.index()] = false
 		s.row("", "", s.pen.Single, c.Verb+" "+target.Base(c.Arg), "")
 	case "SSCN":
 		s.row("", "", s.pen.Single, c.Verb+" "+c.Arg, "")
-	case "PORT", "EPRT":
-		s.pending = c
 	}
 }
 
@@ -183,8 +180,8 @@ func (s side) reply(verb string, r ftp.Reply) {
 	}
 }
 
-// end returns the index of this side in began.
-func (s side) end() int {
+// index returns the index of this side in began.
+func (s side) index() int {
 	if s.source {
 		return 0
 	}
@@ -193,7 +190,7 @@ func (s side) end() int {
 
 // begins draws the reply that starts a transfer. Some servers repeat it during a long transfer.
 func (s side) begins(r ftp.Reply) {
-	if n := s.end(); !s.began[n] {
+	if n := s.index(); !s.began[n] {
 		s.began[n] = true
 		s.row("", "reply", s.pen.Single, "", fmt.Sprint(int(r.Code)))
 	}

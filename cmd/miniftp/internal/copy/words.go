@@ -12,9 +12,9 @@ import (
 	"miniftp/ftp/fxp"
 )
 
-// whoForbids adds advice to err if the servers refuse to copy: which setting of which server forbids
+// withAdvice adds advice to err if the servers refuse to copy: which setting of which server forbids
 // it, and what works instead. It returns other errors unchanged.
-func whoForbids(err error) error {
+func withAdvice(err error) error {
 	var no *fxp.NoWayError
 	if !errors.As(err, &no) {
 		return err

@@ -59,7 +59,7 @@ func Command(e *verb.Env) *cli.Command {
 func run(e *verb.Env, c *cli.Context) error {
 	n, width := c.Int("file-size"), c.Int("width")
 	if n < 0 || n > demoMost {
-		return verb.Usagef("--file-size %d: it must be from 0 to %d bytes", n, demoMost)
+		return verb.Usagef("--file-size %d: must be from 0 to %d bytes", n, demoMost)
 	}
 	if !c.IsSet("width") {
 		width = max(term.Width(e.Out), leastWidth)

@@ -15,7 +15,7 @@ import (
 // checks holds the results of the checks over the best way that go beyond data connections.
 type checks struct {
 	mlsdRefused bool           // although FEAT lists it
-	file        string         // that was read
+	file        string         // the file that was read; "" if none was
 	noFile      string         // why no check with a file was possible
 	unread      error          // why the file of the URL can't be read
 	received    int64          // the number of bytes of the file that arrived
@@ -25,9 +25,9 @@ type checks struct {
 	modified    time.Time // of a file, as reported by MDTM; zero if unknown
 	listed      time.Time // of the same file, as reported by LIST
 	second      error     // from opening a second connection beside the first
-	alone       bool      // the server refused the second connection
+	oneOnly     bool      // the server refused the second connection
 	write       *written  // nil if not tried
-	readRefused error     // why the account may not list; nil if it may
+	readRefused error     // the refusal of a listing, if the account may not read; else nil
 	left        []string  // test files of byWriting that could not be deleted
 	notDeleted  error     // why
 }
@@ -65,12 +65,12 @@ type visit struct {
 	whole []byte // content of the file that was read
 }
 
-func (v *visit) run(e trial) outcome {
+func (v *visit) run(t trial) outcome {
 	if err := v.ready(); err != nil {
 		return outcome{err: err}
 	}
-	e.way, e.within = v.way, v.d.s.opts.Timeout
-	return v.w.run(e)
+	t.way, t.within = v.way, v.d.s.opts.Timeout
+	return v.w.run(t)
 }
 
 func (v *visit) do(verb, arg string) (ftp.Reply, error) {
@@ -80,6 +80,7 @@ func (v *visit) do(verb, arg string) (ftp.Reply, error) {
 	return v.w.do(verb, arg)
 }
 
+// ready opens a connection, unless there is one that works.
 func (v *visit) ready() error {
 	if v.w != nil && !v.w.broken {
 		return nil
@@ -130,7 +131,7 @@ func (d *doctor) check(ctx context.Context, r *gridRow, way int) {
 
 // list returns the files in a listing. Lines that can't be parsed are skipped.
 func (v *visit) list(verb string) (all []ftp.Entry) {
-	o := v.run(trial{cmd: ftp.Command{Verb: verb}, most: listMost, plain: verb == "MLSD"})
+	o := v.run(trial{cmd: ftp.Command{Verb: verb}, most: listMost, noType: verb == "MLSD"})
 	if o.err != nil {
 		return nil
 	}
@@ -189,7 +190,8 @@ func rank(size int64) int {
 	return int(size)
 }
 
-// readable reads a file and reports whether it can be used for the checks. It must not be too large.
+// readable reads a file and reports whether it can be used for the checks. A file that is larger than wholeFile or
+// shorter than two bytes can't.
 func (v *visit) readable(name string) bool {
 	o := v.run(trial{cmd: ftp.Command{Verb: "RETR", Arg: name}, most: wholeFile})
 	k := &v.d.x.checks
@@ -252,7 +254,8 @@ func (v *visit) restart(name string) {
 	}
 }
 
-// times asks for the modification time of a file for which LIST shows it to the minute.
+// times asks for the modification time of a file whose time in LIST is exact to the minute, so that zone can compare
+// the two: of the file name if possible, else of the first such file.
 func (v *visit) times(name string, list []ftp.Entry) {
 	for _, e := range list {
 		exact := !e.Modified.IsZero() && e.Precise <= time.Minute
@@ -290,6 +293,6 @@ func (v *visit) second() {
 		return
 	}
 	if no, ok := errors.AsType[*ftp.Error](o.err); ok && (no.Code == 421 || no.Code == 530) {
-		v.d.x.checks.second, v.d.x.checks.alone = o.err, true
+		v.d.x.checks.second, v.d.x.checks.oneOnly = o.err, true
 	}
 }

@@ -39,12 +39,12 @@ type trial struct {
 	source io.Reader // for an upload, else nil
 	most   int       // the maximum number of bytes to receive
 	within time.Duration
-	plain  bool // do not send TYPE, which MLSD does not need
+	noType bool // do not send TYPE, which MLSD does not need
 }
 
 // outcome is the result of a trial.
 type outcome struct {
-	announced netip.AddrPort // in the 227 or 229 reply, or in our EPRT or PORT
+	announced netip.AddrPort // the address in the 227 or 229 reply, or in our EPRT or PORT
 	text      []byte
 	enough    bool // the transfer was stopped after the maximum number of bytes
 	opened    bool // the data connection was established
@@ -57,23 +57,23 @@ type outcome struct {
 }
 
 // run makes the transfer. After most failures w is marked as broken, and the caller must use a new one.
-func (w *wire) run(e trial) (o outcome) {
+func (w *wire) run(t trial) (o outcome) {
 	start := time.Now()
 	defer func() { o.took = time.Since(start) }()
-	if w.typ != ftp.Image && !e.plain {
+	if w.typ != ftp.Image && !t.noType {
 		if _, o.err = w.do("TYPE", "I"); o.err != nil {
 			return o
 		}
 		w.typ = ftp.Image
 	}
-	data := w.dataManager(e.within)
+	data := w.dataManager(t.within)
 	defer data.Close()
-	if o.announced, o.err = w.offer(data, e.way); o.err != nil {
+	if o.announced, o.err = w.offer(data, t.way); o.err != nil {
 		return o
 	}
 	o.offered = true
-	if e.offset > 0 {
-		if _, o.err = w.do("REST", fmt.Sprint(e.offset)); o.err != nil {
+	if t.offset > 0 {
+		if _, o.err = w.do("REST", fmt.Sprint(t.offset)); o.err != nil {
 			return o
 		}
 	}
@@ -82,8 +82,8 @@ func (w *wire) run(e trial) (o outcome) {
 		o.err = err
 		return o
 	}
-	w.transfer(e, opener, &o)
-	w.pi.Tell(ftp.TransferDone{Verb: e.cmd.Verb, Path: e.cmd.Arg, Mode: opener.Mode(), Offset: e.offset, Bytes: int64(len(o.text)), Took: o.took, Err: o.err})
+	w.transfer(t, opener, &o)
+	w.pi.Tell(ftp.TransferDone{Verb: t.cmd.Verb, Path: t.cmd.Arg, Mode: opener.Mode(), Offset: t.offset, Bytes: int64(len(o.text)), Took: o.took, Err: o.err})
 	return o
 }
 
@@ -152,34 +152,34 @@ func (e *noAddress) Error() string {
 }
 
 // transfer sends the command and, at the same time, runs the data connection in another goroutine.
-func (w *wire) transfer(e trial, opener *dtp.Opener, o *outcome) {
+func (w *wire) transfer(t trial, opener *dtp.Opener, o *outcome) {
 	ctx, cancel := context.WithCancelCause(w.ctx)
 	defer cancel(nil)
 	goAhead := make(chan struct{})
-	sink := &bounded{most: e.most}
-	job := dtp.Job{Type: ftp.Image, Stall: w.wait, Opened: w.opened(ctx, goAhead, e.source != nil)}
-	if e.source != nil {
-		job.Source, job.Reset = e.source, true
+	sink := &bounded{most: t.most}
+	job := dtp.Job{Type: ftp.Image, Stall: w.wait, Opened: w.opened(ctx, goAhead, t.source != nil)}
+	if t.source != nil {
+		job.Source, job.Reset = t.source, true
 	} else {
 		job.Sink = sink
 	}
 	w.secured.Store(nil)
-	w.expect(2 * w.wait) // longer than the timeout of the data connection, which is to end first
-	defer w.expect(0)
+	w.setPatience(2 * w.wait) // longer than the timeout of the data connection, which is to end first
+	defer w.setPatience(0)
 	results := make(chan dtp.Result, 1)
 	go func() {
 		res := dtp.Run(ctx, opener, job)
-		if w.expect(w.wait); res.Err != nil {
-			w.expect(w.brief())
+		if w.setPatience(w.wait); res.Err != nil {
+			w.setPatience(w.brief())
 		}
 		results <- res
 	}()
-	err := w.lost(w.pi.Send(e.cmd))
+	err := w.lost(w.pi.Send(t.cmd))
 	for begun := false; err == nil; {
-		o.reply, err = w.pi.Next(w.ctx, e.cmd)
+		o.reply, err = w.pi.Next(w.ctx, t.cmd)
 		err = w.lost(err)
 		if class := o.reply.Code.Class(); err == nil && class >= ftp.TransientFail {
-			err = &ftp.Error{Verb: e.cmd.Verb, Reply: o.reply}
+			err = &ftp.Error{Verb: t.cmd.Verb, Reply: o.reply}
 		} else if err == nil && !begun {
 			begun = true
 			close(goAhead)

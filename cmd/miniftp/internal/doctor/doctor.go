@@ -1,12 +1,12 @@
 // Package doctor implements the verb doctor. It tries all ways to connect to a server and to transfer
 // data, finds what is wrong, and says who can fix it and how.
 //
-// An examination goes through these files: plan.go makes the list of things to try (the rows of the grid),
-// exam.go and check.go try them over control connections of wire.go and data connections of data.go, and
-// store the results in an exam. rules.go turns an exam into findings, by the functions in signs.go and
-// signs_data.go; show.go and json.go print them.
+// The files, in the order of an examination: plan.go makes the rows of the grid, which say what to try.
+// exam.go, check.go and write.go try it over control connections (wire.go) and data connections (data.go), and
+// store the results in an exam. rules.go turns an exam into findings, with the functions in signs.go and
+// signs_data.go. show.go and json.go print them.
 //
-// The package does not use client.Client, which works around just those faults that doctor must see.
+// The package does not use client.Client, because that works around the faults that doctor must find.
 package doctor
 
 import (
@@ -250,8 +250,9 @@ func parentOf(p string) string {
 	return dir
 }
 
-// wantedFeatures holds the features whose absence doctor reports, because users notice it.
-var wantedFeatures = []struct{ name, is string }{
+// wantedFeatures holds the features whose absence doctor reports, because users notice it: the name in FEAT, and
+// the name in the report.
+var wantedFeatures = []struct{ name, shown string }{
 	{"MLST", "MLSD"}, {"UTF8", "UTF8"}, {"EPSV", "EPSV"}, {"REST", "REST"}, {"SIZE", "SIZE"}, {"MDTM", "MDTM"}, {"MFMT", "MFMT"}, {"HASH", "HASH"}, {"AUTH", "AUTH TLS"},
 }
 
@@ -260,7 +261,7 @@ func (x *exam) missing() (names []string) {
 	for _, w := range wantedFeatures {
 		has := x.features.Has(w.name) || w.name == "MLST" && x.features.Has("MLSD") || w.name == "AUTH" && x.scheme == "ftps"
 		if !has {
-			names = append(names, w.is)
+			names = append(names, w.shown)
 		}
 	}
 	return names

@@ -32,7 +32,7 @@ type exam struct {
 	features ftp.Features
 	hasFEAT  bool
 	asked    bool             // FEAT was sent, which needs a login
-	unasked  error            // why FEAT got no reply
+	featErr  error            // why FEAT got no reply
 	server   *product.Product // nil if it is unknown
 	steps    []step
 	rows     []*gridRow
@@ -42,18 +42,17 @@ type exam struct {
 
 // gridRow is one line of the grid: an address family with a protection (clear, TLS 1.2 or TLS 1.3).
 type gridRow struct {
-	family   string // "IPv4", "IPv6", or "proxy"
-	addr     netip.Addr
-	spec     connSpec
-	stage    stage // how far a connection got
-	err      error // why nothing could be tried
-	bad      error // why the certificate is not trusted, nil if it is
-	cert     *x509.Certificate
-	local    netip.Addr // our end of the control connection
-	cells    [len(ways)]gridCell
-	resumes  bool     // data connections resume the TLS session of the control connection
-	unshared *outcome // of a transfer without resumption; nil if not tried
-	without  int      // the way of that transfer
+	family  string // "IPv4", "IPv6", or "proxy"
+	addr    netip.Addr
+	spec    connSpec
+	stage   stage // how far a connection got
+	err     error // why nothing could be tried
+	bad     error // why the certificate is not trusted, nil if it is
+	cert    *x509.Certificate
+	local   netip.Addr // our end of the control connection
+	cells   [len(ways)]gridCell
+	resumes bool     // data connections resume the TLS session of the control connection
+	noReuse *outcome // of a transfer that does not resume the TLS session; nil if not tried
 }
 
 // gridCell is one way of a row.
@@ -101,7 +100,7 @@ type doctor struct {
 
 	mu      sync.Mutex
 	learned bool            // SYST and FEAT have been sent
-	slow    map[string]bool // family and way of those that timed out: the next wait for them is shorter
+	slow    map[string]bool // by family and way: a trial has timed out, so the next one gets less time
 }
 
 // examine fills in d.x. It returns an error only if the host can't be looked up or ctx has ended.
@@ -200,7 +199,7 @@ func (d *doctor) probe(ctx context.Context, r *gridRow) {
 	d.withoutReuse(ctx, r)
 }
 
-// record records what a connection has shown about the server and the row.
+// record stores what a connection has shown about the server and the row.
 func (d *doctor) record(r *gridRow, o connResult) {
 	d.mu.Lock()
 	d.x.addSteps(o.steps)
@@ -210,8 +209,8 @@ func (d *doctor) record(r *gridRow, o connResult) {
 	}
 	d.mu.Unlock()
 	r.stage = max(r.stage, o.stage)
-	if r.bad = o.bad; o.cert != nil && len(o.cert.PeerCertificates) > 0 {
-		r.cert = o.cert.PeerCertificates[0]
+	if r.bad = o.bad; o.tls != nil && len(o.tls.PeerCertificates) > 0 {
+		r.cert = o.tls.PeerCertificates[0]
 	}
 	if o.w != nil {
 		r.local = o.w.pi.Control().Local.Addr()
@@ -233,7 +232,7 @@ func (d *doctor) learn(w *wire) {
 	if !w.broken {
 		r, err = w.say("FEAT", "")
 	}
-	if d.x.unasked = err; err == nil {
+	if d.x.featErr = err; err == nil {
 		d.x.features, d.x.hasFEAT = ftp.ParseFeatures(r), r.Code.Class() == ftp.Completion
 	}
 	d.x.server = product.Recognise(d.x.greeting.Text() + "\n" + d.x.system)
@@ -254,16 +253,16 @@ func (x *exam) addSteps(steps []step) {
 // stepNames holds the names of the steps in order.
 var stepNames = []string{"connect", "greeting", "TLS", "login", "first listing"}
 
-// listing returns the trial that tries a cell of the grid: to list the directory, and read at most 64 KiB
-// of that.
+// listing returns the trial for a cell of the grid: it lists the directory and reads at most 64 KiB of the
+// listing.
 func (d *doctor) listing(way int, within time.Duration) trial {
-	e := trial{way: way, cmd: ftp.Command{Verb: "LIST"}, most: 64 << 10, within: within}
+	t := trial{way: way, cmd: ftp.Command{Verb: "LIST"}, most: 64 << 10, within: within}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.x.hasMLSD() && !d.x.checks.mlsdRefused {
-		e.cmd.Verb, e.plain = "MLSD", true
+		t.cmd.Verb, t.noType = "MLSD", true
 	}
-	return e
+	return t
 }
 
 func (x *exam) hasMLSD() bool { return x.features.Has("MLST") || x.features.Has("MLSD") }
@@ -278,18 +277,18 @@ func (d *doctor) try(w *wire, r *gridRow, way int) {
 	}
 	d.mu.Unlock()
 	c := &r.cells[way]
-	e := d.listing(way, within)
-	c.outcome = w.run(e)
+	t := d.listing(way, within)
+	c.outcome = w.run(t)
 	var no *ftp.Error
-	if e.plain && c.offered && errors.As(c.err, &no) && no.Verb == "MLSD" && (no.Code == 500 || no.Code == 502) {
+	if t.noType && c.offered && errors.As(c.err, &no) && no.Verb == "MLSD" && (no.Code == 500 || no.Code == 502) {
 		d.mu.Lock()
 		d.x.checks.mlsdRefused = true
 		d.mu.Unlock()
-		e.cmd.Verb, e.plain = "LIST", false
-		c.outcome = w.run(e)
+		t.cmd.Verb, t.noType = "LIST", false
+		c.outcome = w.run(t)
 	}
 	if c.offered && isReadRefused(c.err) {
-		d.byWriting(w, c, e)
+		d.byWriting(w, c, t)
 	}
 	switch {
 	case c.state == unread:
@@ -319,16 +318,16 @@ func (d *doctor) withoutReuse(ctx context.Context, r *gridRow) {
 	if way < 0 || !r.resumes || r.cells[way].written {
 		return
 	}
-	alone := *r
-	alone.spec.noReuse = true
-	o := d.open(ctx, &alone)
+	fresh := *r
+	fresh.spec.noReuse = true
+	o := d.open(ctx, &fresh)
 	if o.w == nil {
 		return
 	}
 	defer o.w.leave()
-	e := d.listing(way, d.s.opts.Timeout)
-	out := o.w.run(e)
-	r.unshared, r.without = &out, way
+	t := d.listing(way, d.s.opts.Timeout)
+	out := o.w.run(t)
+	r.noReuse = &out
 }
 
 // verifyCert returns the error that package tls would return if it verified the certificates of cs with cfg,
@@ -353,7 +352,8 @@ func verifyCert(cfg *tls.Config, cs tls.ConnectionState, host string) error {
 	return nil
 }
 
-// setting returns the server product and the name of its setting for a topic, or "" if unknown.
+// setting returns the name of the server product and of its setting for a topic, as "ProFTPD: PassivePorts", or
+// "" if either is unknown.
 func (x *exam) setting(t product.Topic) string {
 	if x.server == nil || x.server.Settings[t] == "" {
 		return ""

@@ -111,14 +111,14 @@ func inMillis(d time.Duration) float64 { return math.Round(float64(d)/1e4) / 100
 
 func (x *exam) jsonChecks() jsonChecks {
 	k := &x.checks
-	c := jsonChecks{Restart: string(k.restart), File: k.file, Bytes: k.received, Reuse: x.tlsWords(), TLSVersions: x.versions(), Alone: k.alone}
+	c := jsonChecks{Restart: string(k.restart), File: k.file, Bytes: k.received, Reuse: x.tlsWords(), TLSVersions: x.versions(), Alone: k.oneOnly}
 	if c.Restart == "" {
 		c.Restart = string(notTried)
 	}
 	switch {
 	case k.mlsdRefused:
 		c.MLSD = string(refused)
-	case !x.asked || x.unasked != nil:
+	case !x.asked || x.featErr != nil:
 		c.MLSD = notAsked
 	default:
 		c.MLSD = yesNo(x.hasMLSD())
@@ -147,7 +147,7 @@ func (s *report) jsonRow(r *gridRow) jsonRow {
 	if r.err != nil {
 		j.Error = r.err.Error()
 	}
-	if r.unshared != nil {
+	if r.noReuse != nil {
 		needs := s.x.needsReuse(r)
 		j.Needs = &needs
 	}

@@ -129,7 +129,7 @@ func TestJudge(t *testing.T) {
 		}, []string{"tls-control-only"}, []string{"534 No."}},
 		{"no close_notify", func(x *exam) { x.rows[1].cells[byEPSV].cutShort = true }, []string{"tls-no-close-notify"}, []string{"close_notify"}},
 		{"reuse required", func(x *exam) {
-			x.rows[2].unshared = &outcome{opened: true, err: &ftp.Error{Verb: "LIST", Reply: ftp.NewReply(522, "SSL connection failed: session reuse required")}}
+			x.rows[2].noReuse = &outcome{opened: true, err: &ftp.Error{Verb: "LIST", Reply: ftp.NewReply(522, "SSL connection failed: session reuse required")}}
 		}, []string{"tls-session-reuse"}, []string{"The server refuses TLS data connections without session reuse.", "522", "TLSOptions NoSessionReuseRequired"}},
 		{"expired", func(x *exam) { x.rows[1].bad = untrusted(x509.CertificateInvalidError{Reason: x509.Expired}) }, []string{"certificate-expired"}, []string{"renew it (ProFTPD: TLSRSACertificateFile", "--pin sha256:"}},
 		{"other host", func(x *exam) {
@@ -193,7 +193,7 @@ func TestDoctorScreen(t *testing.T) {
 		x.fail(byEPRT, nobodyCame)
 		x.fail(byPORT, nobodyCame)
 		x.steps = []step{{"connect", 20 * time.Millisecond}, {"greeting", 21 * time.Millisecond}}
-		x.rows[2].unshared = &outcome{err: errors.New("refused")}
+		x.rows[2].noReuse = &outcome{err: errors.New("refused")}
 		x.rows[2].resumes = true
 	})
 	s := &report{x: x, findings: x.judge(), command: "miniftp get ftpes://files.example.net/…"}

@@ -93,7 +93,7 @@ var rules = []rule{
 	{"restart-refused", note, admin, seeNoRestart},
 	{"mlsd-refused", note, admin, seeMLSD},
 	{"list-zone", note, nobody, seeZone},
-	{"one-connection", note, nobody, seeAlone},
+	{"one-connection", note, nobody, seeOneConnection},
 }
 
 // judge returns the findings, sorted by severity and numbered.
@@ -232,19 +232,19 @@ func (o *outcome) trouble(active, secured bool) trouble {
 	var open *dtp.OpenError
 	var no *ftp.Error
 	isOpen, isReply := errors.As(o.err, &open), errors.As(o.err, &no)
-	stood := o.opened && secured
+	openedForTLS := o.opened && secured
 	aboutConnection := isReply && no.Code/10%10 == 2 // x2x, RFC 959 §4.2.1
-	didNotCome := isOpen || isReply && no.Code/10 == 42
+	notOpened := isOpen || isReply && no.Code/10 == 42
 	switch {
-	case stood && isReply && (namesSession(no.Reply) || aboutConnection && o.tls != nil && !o.tls.Resumed):
+	case openedForTLS && isReply && (namesSession(no.Reply) || aboutConnection && o.tls != nil && !o.tls.Resumed):
 		return sessionNeeded
-	case stood && (o.tls == nil || isReply && no.Code/10 == 52), errors.As(o.err, new(*dtp.TLSError)):
+	case openedForTLS && (o.tls == nil || isReply && no.Code/10 == 52), errors.As(o.err, new(*dtp.TLSError)):
 		return tlsTrouble
-	case active && o.offered && !o.opened && didNotCome:
+	case active && o.offered && !o.opened && notOpened:
 		return noCall
 	case isOpen && isRefused(open.Err):
 		return portRefused
-	case isOpen, o.offered && !o.opened && didNotCome:
+	case isOpen, o.offered && !o.opened && notOpened:
 		return portTimeout
 	}
 	return otherTrouble

@@ -108,9 +108,9 @@ func (s *report) head(p *sheet) {
 	switch missing := x.missing(); {
 	case !x.asked:
 		facts = append(facts, "FEAT "+notAsked)
-	case errors.Is(x.unasked, client.ErrTimeout):
+	case errors.Is(x.featErr, client.ErrTimeout):
 		facts = append(facts, "FEAT not answered in time")
-	case x.unasked != nil:
+	case x.featErr != nil:
 		facts = append(facts, "FEAT not answered")
 	case !x.hasFEAT:
 		facts = append(facts, "no FEAT")
@@ -182,9 +182,9 @@ func (s *report) aside(r *gridRow) string {
 func (x *exam) words() [][2]string {
 	k := &x.checks
 	var all [][2]string
-	add := func(name, is string) {
-		if is != "" {
-			all = append(all, [2]string{name, is})
+	add := func(name, value string) {
+		if value != "" {
+			all = append(all, [2]string{name, value})
 		}
 	}
 	file := string(notTried)
@@ -203,7 +203,7 @@ func (x *exam) words() [][2]string {
 	switch {
 	case k.mlsdRefused:
 		add("MLSD", "refused")
-	case x.greeting.Code != 0 && (!x.asked || x.unasked != nil):
+	case x.greeting.Code != 0 && (!x.asked || x.featErr != nil):
 		add("MLSD", notAsked)
 	case x.greeting.Code != 0:
 		add("MLSD", yesNo(x.hasMLSD()))
@@ -223,7 +223,7 @@ func (x *exam) words() [][2]string {
 	return all
 }
 
-// notAsked replaces the value of a fact that is unknown because there was no login.
+// notAsked replaces the value of a fact that is unknown, because there was no login or no reply to FEAT.
 const notAsked = "not asked"
 
 func (x *exam) sizeWord() string {

@@ -19,7 +19,8 @@ import (
 
 // This file has the functions of the rules about connecting, logging in and TLS.
 
-// each returns one sign for all rows that fit, with the text for the first of them, or none.
+// each returns one sign for all rows that fit, with the texts that say returns for the first of them. If no row fits,
+// it returns none.
 func (x *exam) each(fits func(r *gridRow) bool, say func(r *gridRow) (what, do string)) []sign {
 	var s sign
 	for _, r := range x.rows {
@@ -107,6 +108,8 @@ func seeTLSRefused(x *exam) []sign {
 	})
 }
 
+// isHandshake reports whether the TLS handshake on the control connection failed, other than by an untrusted
+// certificate.
 func isHandshake(err error) bool {
 	var noTLS *client.TLSError
 	return errors.As(err, &noTLS) && !noTLS.Data && !errors.As(err, new(*ftp.Error)) && !isUntrusted(err)
@@ -168,7 +171,7 @@ func isOtherHost(err error) bool { return errors.As(err, new(x509.HostnameError)
 func seeOtherHost(x *exam) []sign {
 	return x.badCertificates(isOtherHost, func(r *gridRow) (string, string) {
 		return fmt.Sprintf("The certificate is for %s, not for %s.", ftp.Printable(connect.CertHosts(r.cert)), x.host),
-			"Use a host name that it is for. Otherwise, " + lower(x.ask("get one for "+x.host, product.Certificate)) + " --pin " + local.Fingerprint(r.cert) + " accepts it as it is."
+			"Use a host name that it is for. Otherwise, " + lower(x.ask("get a certificate for "+x.host, product.Certificate)) + " --pin " + local.Fingerprint(r.cert) + " accepts it as it is."
 	})
 }
 
@@ -239,7 +242,7 @@ func seeNoTLS(x *exam) []sign {
 func seeReuse(x *exam) []sign {
 	for _, r := range x.rows {
 		if x.needsReuse(r) {
-			refusal := r.unshared.err.Error()
+			refusal := r.noReuse.err.Error()
 			return []sign{{
 				what: "The server refuses TLS data connections without session reuse. miniftp reuses the session.",
 				do:   "Clients that don't reuse it fail: " + sentence(refusal) + " For them, the server's admin can turn the requirement off" + x.inBrackets(product.SessionReuse) + ".",
@@ -251,7 +254,7 @@ func seeReuse(x *exam) []sign {
 
 // needsReuse reports whether the server refused a data connection without session reuse in row r.
 func (x *exam) needsReuse(r *gridRow) bool {
-	return r.unshared != nil && r.unshared.err != nil && !isOutOfTime(r.unshared.err)
+	return r.noReuse != nil && r.noReuse.err != nil && !isOutOfTime(r.noReuse.err)
 }
 
 // namesSession reports whether the text of a refusal mentions TLS sessions.
@@ -260,12 +263,12 @@ func namesSession(r ftp.Reply) bool {
 	return strings.Contains(text, "session") || strings.Contains(text, "reuse") || strings.Contains(text, "resum")
 }
 
-// isPlain reports whether the announced address is that of the control connection, or either is unknown.
-func isPlain(announced, control netip.Addr) bool {
+// isSameHost reports whether the announced address is that of the control connection, or either is unknown.
+func isSameHost(announced, control netip.Addr) bool {
 	return !announced.IsValid() || !control.IsValid() || announced.Unmap() == control.Unmap().WithZone("")
 }
 
-// hours formats the size of a time difference in hours and minutes.
+// hours formats the absolute value of a duration in hours and minutes.
 func hours(d time.Duration) string {
 	d = d.Abs()
 	if d%time.Hour == 0 {

@@ -25,7 +25,8 @@ func (x *exam) cellsWhere(fits func(r *gridRow, way int) bool) (cells []*gridCel
 	return cells
 }
 
-// eachCell returns one sign for all cells that fit, with the text for the first of them, or none.
+// eachCell returns one sign for all cells that fit, with the texts that say returns for the first of them. If no cell
+// fits, it returns none.
 func (x *exam) eachCell(fits func(r *gridRow, way int) bool, say func(first *gridCell) (what, do string)) []sign {
 	cells := x.cellsWhere(fits)
 	if cells == nil {
@@ -35,7 +36,7 @@ func (x *exam) eachCell(fits func(r *gridRow, way int) bool, say func(first *gri
 	return []sign{{what, do, cells, nil}}
 }
 
-// failsBy returns a function that fits the cells with the given trouble.
+// failsBy returns a function for eachCell that reports whether a cell has the given trouble.
 func failsBy(kind trouble) func(r *gridRow, way int) bool {
 	return func(r *gridRow, way int) bool { return r.trouble(way) == kind }
 }
@@ -45,7 +46,7 @@ func failsBy(kind trouble) func(r *gridRow, way int) bool {
 func (x *exam) otherThan(kind func(announced, control netip.Addr) bool, what, do string) []sign {
 	return x.eachCell(func(r *gridRow, way int) bool {
 		c := &r.cells[way]
-		return way == byPASV && c.offered && !isPlain(c.announced.Addr(), r.addr) && kind(c.announced.Addr(), r.addr)
+		return way == byPASV && c.offered && !isSameHost(c.announced.Addr(), r.addr) && kind(c.announced.Addr(), r.addr)
 	}, func(first *gridCell) (string, string) {
 		if first.state == works {
 			do += " miniftp works around it by using the address of the control connection."
@@ -200,7 +201,7 @@ func seeSize(x *exam) []sign {
 	for _, s := range k.sizes {
 		if s.size != k.received {
 			return []sign{{
-				what: fmt.Sprintf("%s says that %s has %s, but %s arrive.", s.by, ftp.Printable(k.file), count(s.size), count(k.received)),
+				what: fmt.Sprintf("%s says that %s has %s, but %s arrive.", s.by, ftp.Printable(k.file), byteCount(s.size), byteCount(k.received)),
 				do:   "Clients can't detect a download that was cut off. " + x.ask("update the server", product.NoTopic),
 			}}
 		}
@@ -234,8 +235,8 @@ func seeZone(x *exam) []sign {
 	}}
 }
 
-func seeAlone(x *exam) []sign {
-	if !x.checks.alone {
+func seeOneConnection(x *exam) []sign {
+	if !x.checks.oneOnly {
 		return nil
 	}
 	return []sign{{
@@ -253,7 +254,7 @@ func seeWriteRefused(x *exam) []sign {
 
 func seeWriteDamaged(x *exam) []sign {
 	if o := x.checks.write; o != nil && o.err == nil && o.received >= 0 && o.received != o.size {
-		return []sign{{what: fmt.Sprintf("An upload of %s became a file of %s.", count(o.size), count(o.received)), do: x.ask("check the disk and the server's log", product.NoTopic)}}
+		return []sign{{what: fmt.Sprintf("An upload of %s became a file of %s.", byteCount(o.size), byteCount(o.received)), do: x.ask("check the disk and the server's log", product.NoTopic)}}
 	}
 	return nil
 }

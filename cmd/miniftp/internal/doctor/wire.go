@@ -21,7 +21,7 @@ import (
 // would choose the commands itself, and work around what goes wrong. Like the client, wire uses a pi.Conn
 // and the data connections of package dtp.
 //
-// Its methods are not safe for concurrent use, except Observe and expect.
+// Its methods are not safe for concurrent use, except Observe and setPatience.
 type wire struct {
 	ctx    context.Context
 	s      *setup
@@ -78,8 +78,8 @@ type connResult struct {
 	stage    stage
 	err      error
 	greeting ftp.Reply
-	cert     *tls.ConnectionState
-	bad      error // why the certificate is not trusted, nil if it is
+	tls      *tls.ConnectionState // nil if there was no handshake
+	bad      error                // why the certificate is not trusted, nil if it is
 	steps    []step
 }
 
@@ -169,7 +169,7 @@ func (w *wire) logIn(o *connResult, c connSpec) (err error) {
 		}
 	}
 	o.stage = atLogin
-	if err := w.access(); err != nil {
+	if err := w.authenticate(); err != nil {
 		return err
 	}
 	if w.pi.Security() != nil {
@@ -193,7 +193,7 @@ func (w *wire) startTLS(o *connResult, c connSpec) error {
 	}
 	done()
 	cs, _ := w.pi.TLS()
-	o.cert = &cs
+	o.tls = &cs
 	w.bad = verifyCert(w.s.opts.TLSConfig, cs, w.s.host)
 	if w.bad != nil && c.strict {
 		return &client.TLSError{Err: w.bad}
@@ -201,8 +201,8 @@ func (w *wire) startTLS(o *connResult, c connSpec) error {
 	return nil
 }
 
-// access sends USER, PASS and ACCT, and measures the time.
-func (w *wire) access() error {
+// authenticate sends USER, PASS and ACCT, and measures the time.
+func (w *wire) authenticate() error {
 	done := w.timed("login")
 	o := &w.s.opts
 	if err := w.pi.Login(w.ctx, pi.User{Name: o.User, Password: o.Password, Account: o.Account}); err != nil {
@@ -212,7 +212,7 @@ func (w *wire) access() error {
 	return nil
 }
 
-// timed begins to measure a step. done ends and records it.
+// timed starts the clock for a step. Calling done records the step; a step that fails is not recorded.
 func (w *wire) timed(name string) (done func()) {
 	start := time.Now()
 	return func() { w.steps = append(w.steps, step{name, time.Since(start)}) }
@@ -237,11 +237,11 @@ func (w *wire) say(verb, arg string) (ftp.Reply, error) {
 	return r, w.lost(err)
 }
 
-// expect sets how long replies may take from now on, including the one that is being waited for. 0 means
+// setPatience sets how long replies may take from now on, including the one that is being waited for. 0 means
 // the default timeout.
-func (w *wire) expect(patience time.Duration) { w.pi.SetPatience(patience) }
+func (w *wire) setPatience(patience time.Duration) { w.pi.SetPatience(patience) }
 
-// brief returns how long to wait for the server's reply after the data connection has failed.
+// brief returns how long to wait for a reply that may not come: after the data connection has failed, or to QUIT.
 func (w *wire) brief() time.Duration { return min(w.wait/8, 2*time.Second) }
 
 // lost marks w as broken if err says that the connection is lost. It returns err, or its cause if that tells
@@ -268,7 +268,7 @@ func (w *wire) lost(err error) error {
 // leave sends QUIT and closes the connection.
 func (w *wire) leave() {
 	if !w.broken {
-		w.expect(w.brief())
+		w.setPatience(w.brief())
 		if _, err := w.say("QUIT", ""); err == nil {
 			_, _ = w.pi.Next(w.ctx, ftp.Command{}) // wait until the server closes the session, so that it no longer counts
 		}

@@ -14,7 +14,7 @@ import (
 	"miniftp/ftp/client"
 )
 
-func count(n int64) string {
+func byteCount(n int64) string {
 	if n == 1 {
 		return "1 byte"
 	}
@@ -46,7 +46,7 @@ func replyText(err error) string {
 	return err.Error()
 }
 
-// sentence makes a sentence of bounded length of a text by a server or the system.
+// sentence returns a text from a server or the system as a sentence of at most 120 columns.
 func sentence(s string) string {
 	s = strings.TrimSpace(ftp.Printable(s))
 	if term.Cells(s) > 120 {

@@ -20,7 +20,7 @@ func isReadRefused(err error) bool {
 
 // byWriting tries a way by an upload, because the account may not read. Without --write, it only marks the
 // cell as unread. If the file can't be deleted, its name is recorded.
-func (d *doctor) byWriting(w *wire, c *gridCell, e trial) {
+func (d *doctor) byWriting(w *wire, c *gridCell, t trial) {
 	d.mu.Lock()
 	if d.x.checks.readRefused == nil {
 		d.x.checks.readRefused = c.err
@@ -31,8 +31,8 @@ func (d *doctor) byWriting(w *wire, c *gridCell, e trial) {
 		return
 	}
 	name := trialName()
-	e.cmd, e.plain, e.source = ftp.Command{Verb: "STOR", Arg: name}, false, strings.NewReader("miniftp!\r\n")
-	c.written, c.outcome = true, w.run(e)
+	t.cmd, t.noType, t.source = ftp.Command{Verb: "STOR", Arg: name}, false, strings.NewReader("miniftp!\r\n")
+	c.written, c.outcome = true, w.run(t)
 	if no, ok := errors.AsType[*ftp.Error](c.err); ok && no.Code.Class() == ftp.PermanentFail {
 		return // no file was made
 	}

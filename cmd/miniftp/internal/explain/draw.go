@@ -73,7 +73,7 @@ type shaft struct {
 	why    string // with stub: the reason
 }
 
-// arrowLen returns the length of arrows: what the server's column leaves of the width.
+// arrowLen returns the length of arrows, which depends on the width that the server's column leaves.
 func (p *Pen) arrowLen() int {
 	free := p.Width - p.Tag - arrowAt - gap
 	return max(min(max(free-bestServer, minArrow), free-MinServer, maxArrow), 3)

@@ -36,7 +36,7 @@ type Ladder struct {
 	seen  int              // number of control connections so far
 	tried bool             // a failed dial has been drawn, with a header above
 	Page  *Picture         // also gets every rung; may be nil
-	Proxy string           // the proxy that connections go through, whose address they have; "" for none
+	Proxy string           // the proxy that connections go through, "" for none; their peer address is that of the proxy
 }
 
 // NewLadder returns a Ladder that writes to w, at most width columns wide, and in ASCII if the locale is not
@@ -57,7 +57,7 @@ type talk struct {
 	next    string             // a transfer command that waits for the data connection
 	busy    string             // the verb of the running transfer
 	ahead   []ftp.Command      // transfer commands sent before the running transfer ended
-	finals  []ftp.Reply        // final replies to those
+	finals  []ftp.Reply        // final replies to the commands in ahead
 	began   ftp.Reply          // a 150 that waits for the data connection
 	keeps   bool               // the data connection stays open for several transfers (MODE B)
 	opened  bool               // the data connection of the transfer was opened
@@ -184,7 +184,7 @@ func (t *talk) begin() {
 	t.put(r)
 }
 
-// ends returns which of our address and the peer's is the client's and which is the server's.
+// ends returns our address and the peer's in the order of the drawing: the client's, then the server's.
 func (t *talk) ends(local, remote netip.AddrPort) (user, server netip.AddrPort) {
 	if t.control.Side == ftp.UserPI {
 		return local, remote

@@ -18,7 +18,7 @@ type Word struct {
 // IsBoolFlag makes --explain without a value mean true.
 func (w *Word) IsBoolFlag() bool { return true }
 
-// Takes returns what values are allowed, for an error about another one.
+// Takes describes the allowed values, for the error about any other value.
 func (w *Word) Takes() string {
 	return "no value, or the name of a picture to draw: FILE.svg or FILE.html"
 }

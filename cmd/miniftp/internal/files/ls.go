@@ -86,7 +86,7 @@ func listOne(c *cli.Context, k *connect.Link, r *ftp.URL, f connect.Found, add f
 	out.begin()
 	before := out.n
 	err := k.Do(func(cl *client.Client) error {
-		if err := out.back(before); err != nil {
+		if err := out.rewind(before); err != nil {
 			return err
 		}
 		if c.Bool("recursive") {

@@ -138,8 +138,8 @@ func (p *rows) begin() {
 	}
 }
 
-// back drops the entries after the first n, because the listing is retried.
-func (p *rows) back(n int) error {
+// rewind drops the entries after the first n, because the listing is retried.
+func (p *rows) rewind(n int) error {
 	switch {
 	case n == p.n:
 	case p.stream && p.emitted != nil:

@@ -25,7 +25,7 @@ func TestRowsStream(t *testing.T) {
 	if got := out.String(); !strings.Contains(got, `"name": "b"`) || !strings.Contains(got, `"raw": "Yf8="`) {
 		t.Errorf("so far: %q", got)
 	}
-	if err := p.back(before); err != nil {
+	if err := p.rewind(before); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"c", "b", "a\xff"} {

@@ -140,7 +140,7 @@ func apart(src, dst string) error {
 		a, b = path.Join("/", from.Path), path.Join("/", to.Path)
 	}
 	if within(a, b) || within(b, a) {
-		return verb.Usagef("%s and %s overlap: one is inside the other, and would be mirrored into itself", ftp.MaskURL(src), ftp.MaskURL(dst))
+		return verb.Usagef("%s and %s overlap: neither directory may be inside the other", ftp.MaskURL(src), ftp.MaskURL(dst))
 	}
 	return nil
 }
@@ -180,7 +180,7 @@ func options(c *cli.Context, all filters) (mirror.Plan, error) {
 	}
 	switch n := c.Int("max-delete"); {
 	case flags.Asked(c, "max-delete") && n < 0:
-		return o, verb.Usagef("--max-delete %d: it can't be negative", n)
+		return o, verb.Usagef("--max-delete %d: must not be negative", n)
 	case n == 0:
 		o.MaxDelete = mirror.NoDeletion
 	case n > 0:

@@ -223,7 +223,7 @@ func TestMirrorApart(t *testing.T) {
 		{srv.URL + "/x/y", srv.URL + "/x/"},
 	} {
 		code, _, errs := try(t, "mirror", "--delete", args[0], args[1])
-		if code != verb.ExitUsage || !strings.Contains(errs, "one is inside the other") {
+		if code != verb.ExitUsage || !strings.Contains(errs, "overlap: neither directory may be inside the other") {
 			t.Errorf("%q: exit %d, %s", args, code, errs)
 		}
 	}

@@ -91,7 +91,7 @@ func (s *display) progress(path string, done, total int64) {
 
 // done reports one Action: an error, a line of the plan, or a line of JSON.
 func (s *display) done(a mirror.Action) {
-	err := s.explain(a.Err)
+	err := s.located(a.Err)
 	switch {
 	case err != nil:
 		err = s.lines.FailedRow(s.row(a, err), err)
@@ -133,8 +133,8 @@ func (s *display) planLine(a mirror.Action) string {
 	return line
 }
 
-// explain prefixes an error with what it is about: the local file or the URL.
-func (s *display) explain(err error) error {
+// located prefixes an error with what it is about: the local file or the URL.
+func (s *display) located(err error) error {
 	var m *mirror.Error
 	if !errors.As(err, &m) {
 		return err
@@ -155,7 +155,7 @@ func (s *display) explain(err error) error {
 
 // retrying implements Retry.Notify of package client: it reports that a transfer will be retried.
 func (s *display) retrying(err error, wait time.Duration) {
-	s.e.Note("%v; trying again in %v", s.explain(err), wait)
+	s.e.Note("%v; trying again in %v", s.located(err), wait)
 }
 
 // end closes the bars and the JSON, and prints the summary.
@@ -163,7 +163,7 @@ func (s *display) end(res mirror.Result, err error) error {
 	s.meter.Wait()
 	var failed error
 	if err != nil {
-		failed = s.explain(err)
+		failed = s.located(err)
 		if s.first != nil && s.e.Ctx.Err() == nil {
 			failed = verb.Reported{Err: s.first}
 			if verb.ExitCode(err) == verb.ExitLocal { // a full disk explains more than an earlier failure
@@ -246,8 +246,7 @@ func (s *display) row(a mirror.Action, err error) resultRow {
 	return row
 }
 
-// summary returns the last line of --json. Its failed is at least the number that ftp/mirror
-// reports.
+// summary returns the last line of --json. Its field failed is at least the number that ftp/mirror reports.
 func summary(s verb.Summary, r mirror.Result) any {
 	return struct {
 		Verb      string  `json:"verb"`

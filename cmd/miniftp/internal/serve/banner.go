@@ -144,7 +144,7 @@ func (cf *config) invite(url string, roots *roots, t tlsBanner) string {
 	as := strings.Replace(url, "://", "://"+login, 1)
 	url = strings.Replace(url, "ftpes://", "ftp://", 1) // t.curl has --ssl-reqd, which means the same
 	if !permsOf(who).Has(server.PermRead) {
-		return fmt.Sprintf("upload to it:\n  curl %s-T FILE %s\n  miniftp put %sFILE %s\n", option, url, t.own, as)
+		return fmt.Sprintf("upload to it:\n  curl %s-T FILE %s\n  miniftp put %sFILE %s\n", option, url, t.miniftp, as)
 	}
 	files, lease, err := roots.get(cf.RootOf(who)).acquire(roots.ctx)
 	if err != nil {
@@ -152,9 +152,9 @@ func (cf *config) invite(url string, roots *roots, t tlsBanner) string {
 	}
 	defer lease.Close()
 	if name := escapeAll(sample(files)); name != "" && who.Home == "" {
-		return fmt.Sprintf("fetch from it:\n  curl %s-O %s%s\n  miniftp get %s%s%s\n", option, url, name, t.own, as, name)
+		return fmt.Sprintf("fetch from it:\n  curl %s-O %s%s\n  miniftp get %s%s%s\n", option, url, name, t.miniftp, as, name)
 	}
-	return fmt.Sprintf("list it:\n  curl %s%s\n  miniftp ls %s%s\n", option, url, t.own, as)
+	return fmt.Sprintf("list it:\n  curl %s%s\n  miniftp ls %s%s\n", option, url, t.miniftp, as)
 }
 
 // escapeAll encodes all characters that a shell or another program could interpret.

@@ -30,7 +30,7 @@ type certificates struct {
 type pair struct {
 	certFile, keyFile string
 	cert              *tls.Certificate
-	as                [2]stamp // state of the files when they were read
+	read              [2]stamp // the stamps of the files when they were read
 }
 
 // stamp is the time and size of a file, which show whether it has changed.
@@ -53,7 +53,7 @@ func loadCertificates(certFiles, keyFiles []string) (*certificates, error) {
 		if i < len(keyFiles) {
 			p.keyFile = keyFiles[i]
 		}
-		if err := p.read(); err != nil {
+		if err := p.load(); err != nil {
 			return nil, err
 		}
 		cs.pairs = append(cs.pairs, p)
@@ -61,23 +61,24 @@ func loadCertificates(certFiles, keyFiles []string) (*certificates, error) {
 	return cs, nil
 }
 
-func (p *pair) read() error {
-	as := p.stamps() // before the content, so that a change in between is noticed next time
+func (p *pair) load() error {
+	now := p.stamps() // before the content, so that a change in between is noticed next time
 	cert, err := local.KeyPair(p.certFile, p.keyFile)
 	if err != nil {
 		return err
 	}
-	p.cert, p.as = &cert, as
+	p.cert, p.read = &cert, now
 	return nil
 }
 
-func (p *pair) stamps() (as [2]stamp) {
+// stamps returns the current stamps of the files; that of a missing file is zero.
+func (p *pair) stamps() (now [2]stamp) {
 	for i, name := range []string{p.certFile, p.keyFile} {
 		if fi, err := os.Stat(name); err == nil {
-			as[i] = stamp{fi.ModTime(), fi.Size()}
+			now[i] = stamp{fi.ModTime(), fi.Size()}
 		}
 	}
-	return as
+	return now
 }
 
 // get returns the certificate for the host name that the client asks for (SNI), else the first one.
@@ -99,12 +100,12 @@ func (cs *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 func (cs *certificates) refresh() {
 	cs.looked = time.Now()
 	for _, p := range cs.pairs {
-		as := p.stamps()
-		if as == p.as {
+		now := p.stamps()
+		if now == p.read {
 			continue
 		}
-		if err := p.read(); err != nil {
-			p.as = as // so that it is logged once
+		if err := p.load(); err != nil {
+			p.read = now // so that it is logged once
 			cs.log.Warn("the certificate has changed but can't be used; the old one stays in use", "file", p.certFile, "err", err)
 			continue
 		}
@@ -145,7 +146,7 @@ func keptCertificate() (file string, kept bool, err error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return file, false, nil
 	case err != nil:
-		return "", false, fmt.Errorf("%w (remove it to have a new one made)", err)
+		return "", false, fmt.Errorf("%w (remove the file to have a new certificate made)", err)
 	}
 	return file, time.Now().Before(pair.Leaf.NotAfter), nil
 }

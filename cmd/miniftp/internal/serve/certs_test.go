@@ -148,7 +148,7 @@ func TestSelfSigned(t *testing.T) {
 	}
 	verbtest.WriteFile(t, file, "nonsense")
 	var local *client.LocalError
-	if _, err := selfSigned(); !errors.As(err, &local) || !strings.Contains(err.Error(), "remove it") {
+	if _, err := selfSigned(); !errors.As(err, &local) || !strings.Contains(err.Error(), "remove the file") {
 		t.Errorf("a broken file: %v", err)
 	}
 }

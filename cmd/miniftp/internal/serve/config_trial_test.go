@@ -59,7 +59,7 @@ func TestCheckWritesNothing(t *testing.T) {
 		t.Errorf("the certificate was changed: %v", err)
 	}
 	verbtest.WriteFile(t, file, "nonsense")
-	if code, _, errs := try(t, "config", "check", name); code != verb.ExitLocal || !strings.Contains(errs, "remove it") {
+	if code, _, errs := try(t, "config", "check", name); code != verb.ExitLocal || !strings.Contains(errs, "remove the file") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }

@@ -33,7 +33,7 @@ func TestAcceptUpload(t *testing.T) {
 // TestMistakesNameTheirSetting: an error names the setting that is wrong.
 func TestMistakesNameTheirSetting(t *testing.T) {
 	for flag, want := range map[string]string{
-		"--accept-upload x": `--accept-upload "x": it is hang-up or no-close-notify`,
+		"--accept-upload x": `--accept-upload "x": must be hang-up or no-close-notify`,
 		"--max-hashes -1":   "--max-hashes -1: must not be negative; 0 means half of the processors",
 	} {
 		args := append([]string{"serve", "--listen", "127.0.0.1:0"}, strings.Fields(flag)...)
@@ -49,7 +49,7 @@ func TestMistakesNameTheirSetting(t *testing.T) {
 // TestMistakesInFlags: all mistakes in flags are reported at once, each in one line.
 func TestMistakesInFlags(t *testing.T) {
 	for flag, want := range map[string][]string{
-		"--users-file none --tls x --max-sessions -1": {"none: no such file", `--tls "x": it is off`, "--max-sessions -1: "},
+		"--users-file none --tls x --max-sessions -1": {"none: no such file", `--tls "x": must be off`, "--max-sessions -1: "},
 		"--port 70000":                  {"--port 70000: must be a port number"},
 		"--user x --greeting= --deny x": {"--user takes NAME:PASSWORD", `--deny "x" is not a network`},
 	} {

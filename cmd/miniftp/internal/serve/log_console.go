@@ -14,8 +14,8 @@ import (
 
 // consoleHandler writes records as lines for people, for a terminal:
 //
-//	22:04 alice ← /report.pdf  12.8 kB  0.1 s
-//	22:05 cam → /scan.pdf  2.1 MB  0.4 s
+//	22:04 alice ← /report.pdf  13 kB  100 ms
+//	22:05 cam → /scan.pdf  2.1 MB  400 ms
 //	22:06 alice deleted /old.txt
 type consoleHandler struct {
 	w     io.Writer

@@ -22,17 +22,17 @@ type eventLog struct {
 	xfer     io.Writer
 	xferKept func() bool // whether what is written to xfer is kept anywhere
 
-	mu       sync.Mutex
-	sessions map[uint64]*seen
-	strange  perMinute // lines about clients that are not admitted or never log in
+	mu        sync.Mutex
+	sessions  map[uint64]*sessionState
+	strangers perMinute // lines about clients that are not admitted or never log in
 }
 
 func newEventLog(log *slog.Logger, xfer io.Writer, xferKept func() bool) *eventLog {
-	return &eventLog{log: log, xfer: xfer, xferKept: xferKept, sessions: map[uint64]*seen{}, strange: perMinute{tally: tally{most: linesPerMinute}}}
+	return &eventLog{log: log, xfer: xfer, xferKept: xferKept, sessions: map[uint64]*sessionState{}, strangers: perMinute{tally: tally{most: linesPerMinute}}}
 }
 
-// seen holds what the events so far have shown about a session.
-type seen struct {
+// sessionState holds what the events so far have shown about a session.
+type sessionState struct {
 	since     time.Time
 	user      string
 	everIn    bool   // a user has logged in at some time
@@ -52,10 +52,10 @@ func (l *eventLog) Observe(e ftp.Event) {
 	defer l.mu.Unlock()
 	s, admitted := l.sessions[e.Control.ID]
 	if !admitted { // a new client, or one that was not admitted
-		s = &seen{since: e.At, control: inClear, limited: tally{most: linesPerSession}}
+		s = &sessionState{since: e.At, control: inClear, limited: tally{most: linesPerSession}}
 	}
 	id, from := e.Control.ID, e.Control.Remote
-	// Most replies are logged only at debug. At other levels, the line is not even composed.
+	// Replies are frequent, and are logged only at debug. At other levels, their lines are not even composed.
 	debug := l.log.Enabled(context.Background(), slog.LevelDebug)
 	switch h := e.What.(type) {
 	case ftp.ControlOpened:
@@ -66,7 +66,7 @@ func (l *eventLog) Observe(e ftp.Event) {
 	case ftp.ControlSecured:
 		s.control = h.TLS.Version
 		if debug {
-			l.log.Debug("control connection under TLS", "session", id, "tls", h.TLS.Version, "suite", h.TLS.Suite, "resumed", h.TLS.Resumed, "peer", plain(h.TLS.Peer))
+			l.log.Debug("control connection under TLS", "session", id, "tls", h.TLS.Version, "suite", h.TLS.Suite, "resumed", h.TLS.Resumed, "peer", clean(h.TLS.Peer))
 		}
 	case ftp.ControlCleared:
 		s.control = inClear
@@ -79,13 +79,13 @@ func (l *eventLog) Observe(e ftp.Event) {
 		if !s.limited.allow("logged in") {
 			return
 		}
-		l.log.Info("logged in", "session", id, "user", plain(h.User), "from", from, "tls", s.control)
+		l.log.Info("logged in", "session", id, "user", clean(h.User), "from", from, "tls", s.control)
 	case ftp.CommandGiven:
 		s.command(h.Command)
 	case ftp.ReplyGiven:
 		s.reply(h)
 		if debug {
-			l.log.Debug("reply", "session", id, "verb", plain(h.Verb), "code", int(h.Reply.Code), "text", plain(h.Reply.Last()))
+			l.log.Debug("reply", "session", id, "verb", clean(h.Verb), "code", int(h.Reply.Code), "text", clean(h.Reply.Last()))
 		}
 	case ftp.TransferDone:
 		l.transfer(e, s, h)
@@ -93,8 +93,8 @@ func (l *eventLog) Observe(e ftp.Event) {
 		l.changed(e, s, h)
 	case ftp.ControlClosed:
 		delete(l.sessions, e.Control.ID)
-		s.limited.rest(l.log, "session", id, "user", plain(s.user), "from", from)
-		if s.everIn || l.strange.allow(l.log, e.At, "session closed without a login") {
+		s.limited.rest(l.log, "session", id, "user", clean(s.user), "from", from)
+		if s.everIn || l.strangers.allow(l.log, e.At, "session closed without a login") {
 			s.closed(l.log, e, h)
 		}
 	default:
@@ -106,32 +106,32 @@ func (l *eventLog) Observe(e ftp.Event) {
 func (l *eventLog) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.strange.rest(l.log)
+	l.strangers.rest(l.log)
 }
 
 // changed logs a command that changed a file, or that failed to.
-func (l *eventLog) changed(e ftp.Event, s *seen, c ftp.Changed) {
-	attrs := []any{"session", e.Control.ID, "user", plain(s.user), "from", e.Control.Remote, "verb", c.Verb, "path", plain(c.Path)}
+func (l *eventLog) changed(e ftp.Event, s *sessionState, c ftp.Changed) {
+	attrs := []any{"session", e.Control.ID, "user", clean(s.user), "from", e.Control.Remote, "verb", c.Verb, "path", clean(c.Path)}
 	if c.To != "" {
-		attrs = append(attrs, "to", plain(c.To))
+		attrs = append(attrs, "to", clean(c.To))
 	}
 	if c.Reply.Code.Class() == ftp.Completion {
 		s.changes++
 		l.log.Info("changed", attrs...)
 	} else if s.limited.allow(fmt.Sprintf("%s answered %d", c.Verb, c.Reply.Code)) {
-		l.log.Warn("refused", append(attrs, "why", plain(c.Reply.String()))...)
+		l.log.Warn("refused", append(attrs, "why", clean(c.Reply.String()))...)
 	}
 }
 
 // refusal logs a refusal or a failed data connection, and the setting that decides about it. Other
 // events are ignored.
-func (l *eventLog) refusal(e ftp.Event, s *seen, admitted bool) {
+func (l *eventLog) refusal(e ftp.Event, s *sessionState, admitted bool) {
 	if !l.log.Enabled(context.Background(), slog.LevelWarn) {
 		return
 	}
 	attrs := []any{"session", e.Control.ID}
 	if s.user != "" {
-		attrs = append(attrs, "user", plain(s.user))
+		attrs = append(attrs, "user", clean(s.user))
 	}
 	attrs = append(attrs, "from", e.Control.Remote.String())
 	var reason ftp.Reason
@@ -143,9 +143,9 @@ func (l *eventLog) refusal(e ftp.Event, s *seen, admitted bool) {
 			attrs = append(attrs, "verb", h.Verb)
 		}
 		if h.Path != "" {
-			attrs = append(attrs, "path", plain(h.Path))
+			attrs = append(attrs, "path", clean(h.Path))
 		}
-		attrs, reason, line = append(attrs, "why", plain(h.Why)), h.Reason, h.Verb
+		attrs, reason, line = append(attrs, "why", clean(h.Why)), h.Reason, h.Verb
 	case ftp.StrangerRefused:
 		attrs = append(attrs, "why", "another host connected to the data port", "stranger", h.Remote)
 		reason = ftp.ReasonForeignHost
@@ -158,7 +158,7 @@ func (l *eventLog) refusal(e ftp.Event, s *seen, admitted bool) {
 		} else if reason = ftp.ReasonForeignHost; guard.Addr.Port() < 1024 {
 			reason = ftp.ReasonLowPort
 		}
-		attrs = append(attrs, "why", plain(h.Err.Error()), "mode", h.Mode.String(), "stance", h.Stance.String(), "addr", h.Addr)
+		attrs = append(attrs, "why", clean(h.Err.Error()), "mode", h.Mode.String(), "stance", h.Stance.String(), "addr", h.Addr)
 	default:
 		return
 	}
@@ -167,7 +167,7 @@ func (l *eventLog) refusal(e ftp.Event, s *seen, admitted bool) {
 		attrs = append(attrs, "option", option)
 	}
 	line = strings.Join(strings.Fields(msg+" "+line+" "+option), " ")
-	if s.everIn && s.limited.allow(line) || !s.everIn && l.strange.allow(l.log, e.At, line) && (!admitted || s.limited.allow(line)) {
+	if s.everIn && s.limited.allow(line) || !s.everIn && l.strangers.allow(l.log, e.At, line) && (!admitted || s.limited.allow(line)) {
 		l.log.Warn(msg, attrs...)
 	}
 }
@@ -175,9 +175,9 @@ func (l *eventLog) refusal(e ftp.Event, s *seen, admitted bool) {
 // inClear is logged in place of a TLS version for a connection without TLS.
 const inClear = "clear"
 
-// plain returns s without control characters and shortened to what fits in a log line. It must be used
+// clean returns s without control characters and shortened to what fits in a log line. It must be used
 // for all text that comes from a client.
-func plain(s string) string {
+func clean(s string) string {
 	const most = 1024
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "") + "…"
@@ -186,14 +186,14 @@ func plain(s string) string {
 }
 
 // command counts a command, and keeps the argument of TYPE until its reply.
-func (s *seen) command(c ftp.Command) {
+func (s *sessionState) command(c ftp.Command) {
 	s.commands++
 	if c.Verb == "TYPE" {
 		s.typeAsked = strings.ToUpper(c.Arg)
 	}
 }
 
-func (s *seen) reply(r ftp.ReplyGiven) {
+func (s *sessionState) reply(r ftp.ReplyGiven) {
 	switch {
 	case r.Reply.Code.Class() != ftp.Completion:
 	case r.Verb == "TYPE":
@@ -204,22 +204,22 @@ func (s *seen) reply(r ftp.ReplyGiven) {
 }
 
 // closed logs the summary of a session.
-func (s *seen) closed(log *slog.Logger, e ftp.Event, h ftp.ControlClosed) {
+func (s *sessionState) closed(log *slog.Logger, e ftp.Event, h ftp.ControlClosed) {
 	if !log.Enabled(context.Background(), slog.LevelInfo) {
 		return
 	}
 	attrs := []any{
-		"session", e.Control.ID, "user", plain(s.user), "from", e.Control.Remote, "tls", s.control, "seconds", seconds(e.At.Sub(s.since)),
+		"session", e.Control.ID, "user", clean(s.user), "from", e.Control.Remote, "tls", s.control, "seconds", seconds(e.At.Sub(s.since)),
 		"commands", s.commands, "transfers", s.transfers, "changes", s.changes, "sent", s.down, "received", s.up,
 	}
 	if h.Err != nil {
-		attrs = append(attrs, "err", plain(h.Err.Error()))
+		attrs = append(attrs, "err", clean(h.Err.Error()))
 	}
 	log.Info("session closed", attrs...)
 }
 
 // transfer logs a transfer, in the log and in the xferlog.
-func (l *eventLog) transfer(e ftp.Event, s *seen, t ftp.TransferDone) {
+func (l *eventLog) transfer(e ftp.Event, s *sessionState, t ftp.TransferDone) {
 	secured := inClear
 	if t.Protection == ftp.Private {
 		secured = s.data
@@ -243,7 +243,7 @@ func (l *eventLog) transfer(e ftp.Event, s *seen, t ftp.TransferDone) {
 		return
 	}
 	attrs := []any{
-		"session", e.Control.ID, "user", plain(s.user), "verb", t.Verb, "path", plain(t.Path), "bytes", t.Bytes, "seconds", seconds(t.Took),
+		"session", e.Control.ID, "user", clean(s.user), "verb", t.Verb, "path", clean(t.Path), "bytes", t.Bytes, "seconds", seconds(t.Took),
 		"rate", perSecond(t.Bytes, t.Took), "mode", t.Mode.String(), "stance", e.Control.Side.Stance(t.Mode).String(),
 		"tls", secured, "from", e.Control.Remote,
 	}
@@ -251,7 +251,7 @@ func (l *eventLog) transfer(e ftp.Event, s *seen, t ftp.TransferDone) {
 		l.log.Info("transferred", append(attrs, "result", "whole")...)
 		return
 	}
-	l.log.Warn("transfer failed", append(attrs, "result", plain(why(t.Err)))...)
+	l.log.Warn("transfer failed", append(attrs, "result", clean(why(t.Err)))...)
 }
 
 // why returns the reason for the failure of a transfer.

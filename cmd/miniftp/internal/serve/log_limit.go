@@ -44,6 +44,7 @@ type perMinute struct {
 	since time.Time
 }
 
+// allow is like tally.allow. A new minute also begins if the clock was set back.
 func (p *perMinute) allow(log *slog.Logger, now time.Time, reason string) bool {
 	if now.Sub(p.since) >= time.Minute || now.Before(p.since) {
 		p.rest(log)

@@ -105,8 +105,8 @@ var hostName = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)(
 // syncs holds the values of --sync.
 var syncs = map[string]server.Sync{"off": server.SyncOff, "file": server.SyncFile, "full": server.SyncFull}
 
-// sameTwice records duplicate addresses as mistakes, because the second listener would fail.
-func (cf *config) sameTwice(o server.Options) {
+// checkDuplicates records duplicate addresses as mistakes, because the second listener would fail.
+func (cf *config) checkDuplicates(o server.Options) {
 	seen := map[string]bool{}
 	for _, l := range []struct {
 		field *[]string

@@ -27,7 +27,7 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	o.Auth = cf.static(roots)
 	certs := cf.serveTLS(&o)
 	cf.exposed()
-	cf.sameTwice(o)
+	cf.checkDuplicates(o)
 	if cf.trial {
 		for _, file := range []*string{&cf.LogFile, &cf.Xferlog} {
 			if *file != "" {
@@ -38,9 +38,9 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	return o, certs
 }
 
-// hangups returns a channel of SIGHUPs, as reload if there is a file to read or open again, else as
-// closed. In the second case SIGHUP means that the terminal of the server was closed, so the server must
-// stop. Calling stop ends both.
+// hangups returns a channel of SIGHUPs. It is reload if there is a file to read or open again. Otherwise it
+// is closed: SIGHUP then means that the terminal of the server was closed, so the server must stop. The other
+// channel is nil. Calling stop ends the notification.
 func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
 	cf := s.cf
 	files := cf.Path != "" || cf.Given(&cf.UsersFile) || cf.Given(&cf.TLSCert) || cf.Given(&cf.LogFile) || cf.Given(&cf.Xferlog)
@@ -59,7 +59,7 @@ func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
 func (s *serving) reload() {
 	cf := &config{Config: settings.New(s.c)}
 	opts, certs := cf.prepare(s.roots)
-	if s.tls && opts.TLS == nil && len(cf.Problems) == 0 {
+	if s.implicitTLS && opts.TLS == nil && len(cf.Problems) == 0 {
 		cf.Wrong(&cf.TLS, "off: this server listens for implicit TLS, which only a restart can change")
 	}
 	var files logFiles

@@ -41,13 +41,13 @@ func Command(e *verb.Env) *cli.Command {
 
 // serving is a running server, and what it was made of.
 type serving struct {
-	e     *verb.Env
-	c     *cli.Context
-	cf    *config
-	roots *roots
-	logs  *serverLogs
-	srv   *server.Server
-	tls   bool // a listener is for implicit TLS
+	e           *verb.Env
+	c           *cli.Context
+	cf          *config
+	roots       *roots
+	logs        *serverLogs
+	srv         *server.Server
+	implicitTLS bool // a listener is for implicit TLS
 }
 
 func runServe(e *verb.Env, c *cli.Context) error {
@@ -74,7 +74,7 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	s.tls = len(opts.ListenTLS) > 0
+	s.implicitTLS = len(opts.ListenTLS) > 0
 	hup, closed, stop := s.hangups() // before the banner, after which a script may send SIGHUP
 	defer stop()
 	if !e.Quiet {
@@ -114,7 +114,7 @@ func (s *serving) logged(ls []net.Listener, serve func() error) error {
 	s.logs.events.end()
 	why := "signal"
 	if err != nil && !errors.Is(err, verb.ErrStopped) {
-		why = plain(err.Error())
+		why = clean(err.Error())
 	}
 	s.logs.log.Info("stopped", "seconds", seconds(time.Since(start)), "why", why)
 	return err

@@ -138,7 +138,7 @@ func (cf *config) noTLS() {
 	}
 }
 
-// certificateWords returns advice how to set a certificate, by a flag or in the file.
+// certificateWords returns advice on how to set a certificate: by a flag or in the file.
 func certificateWords(by settings.Origin) string {
 	if by == settings.ByFile {
 		return `write  cert = "FILE"  or  self-signed = true  in [tls]`
@@ -187,11 +187,11 @@ func (cf *config) otherServers(o *server.Options) {
 
 // tlsBanner holds what the banner needs to know about TLS.
 type tlsBanner struct {
-	explicit    int    // the first so many listeners are for AUTH TLS, the others for implicit TLS
-	required    bool   // clients must send AUTH TLS on the first ones
-	certificate string // the words before the fingerprint, "" without TLS
-	fingerprint string
-	curl, own   string // options for curl and miniftp, each with a blank after it
+	explicit      int    // number of listeners for AUTH TLS, which come first; the others are for implicit TLS
+	required      bool   // on those, clients must send AUTH TLS
+	certificate   string // the words before the fingerprint, "" without TLS
+	fingerprint   string
+	curl, miniftp string // options of the two programs, each with a blank after it
 }
 
 // scheme returns the scheme of the i-th listener's URL.
@@ -222,7 +222,7 @@ func (cf *config) tlsWords(o server.Options, certs *certificates) tlsBanner {
 	}
 	if o.TLSRequired && cf.TLSSelfSigned {
 		t.curl += "--cacert " + verb.ShellWord(certs.pairs[0].certFile) + " "
-		t.own = "--pin " + t.fingerprint + " "
+		t.miniftp = "--pin " + t.fingerprint + " "
 	}
 	return t
 }

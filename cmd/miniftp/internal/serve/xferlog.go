@@ -11,11 +11,11 @@ import (
 	"miniftp/ftp"
 )
 
-// xferLine returns the line about a transfer in the format of wu-ftpd's xferlog, or "" for a listing. The
+// xferLine returns the line about a transfer in the format of wu-ftpd's xferlog, or "" for a listing. Its
 // fields are: time, seconds, address, bytes, name, type (a or b), special action (_ for none), direction
 // (o or i), access (a for anonymous, r otherwise), user, service, authentication method and user ID (0 and
 // * for none), and whether the transfer is complete (c or i).
-func xferLine(e ftp.Event, s *seen, t ftp.TransferDone) string {
+func xferLine(e ftp.Event, s *sessionState, t ftp.TransferDone) string {
 	kind, way, access, whole := "b", "o", "r", "c"
 	switch t.Verb {
 	case "RETR":
@@ -40,5 +40,5 @@ func xferLine(e ftp.Event, s *seen, t ftp.TransferDone) string {
 
 // xferWord returns a name as one word of the line. Like wu-ftpd, it replaces blanks by "_".
 func xferWord(s string) string {
-	return cmp.Or(strings.ReplaceAll(strings.ReplaceAll(plain(s), " ", "_"), "\u00a0", "_"), "_")
+	return cmp.Or(strings.ReplaceAll(strings.ReplaceAll(clean(s), " ", "_"), "\u00a0", "_"), "_")
 }

@@ -33,7 +33,7 @@ func (c *columns) Write(p []byte) (int, error) {
 	return c.Buffer.Write(p)
 }
 
-// columns returns where the names of a plain ls go. It is nil if they go straight to out.
+// columns returns the writer that collects the names of a plain ls, or nil if they go straight to out.
 func (s *session) columns(l *call, out *verb.Output) *columns {
 	if l.verb.cli != "ls" || s.tty == nil || l.background || !term.IsTerminal(out) || s.c.Bool("json") {
 		return nil

@@ -90,7 +90,7 @@ func (j *job) over() bool {
 func (j *job) line() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	state, far := "runs", term.Size(j.moved)
+	state, progress := "runs", term.Size(j.moved)
 	switch {
 	case j.over() && j.killed:
 		state = "killed"
@@ -99,11 +99,11 @@ func (j *job) line() string {
 	case j.over():
 		state = "done"
 	case j.of > 0:
-		far = fmt.Sprintf("%d %%  %s", min(j.moved*100/j.of, 100), meter.OfSize(min(j.moved, j.of), j.of))
+		progress = fmt.Sprintf("%d %%  %s", min(j.moved*100/j.of, 100), meter.OfSize(min(j.moved, j.of), j.of))
 	}
 	line := fmt.Sprintf("[%d] %-6s %s", j.n, state, j.text)
 	if j.moved > 0 || !j.over() {
-		line += "  " + far
+		line += "  " + progress
 	}
 	return line
 }

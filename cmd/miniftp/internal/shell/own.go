@@ -184,7 +184,7 @@ func (s *session) runClose(context.Context, *call) error {
 }
 
 func (s *session) runBye(context.Context, *call) error {
-	s.left = s.mayLeave()
+	s.exiting = s.mayLeave()
 	return nil
 }
 
@@ -196,10 +196,10 @@ func (s *session) mayLeave() bool {
 			n++
 		}
 	}
-	if n == 0 || s.tty == nil || s.leaving {
+	if n == 0 || s.tty == nil || s.warned {
 		return true
 	}
-	s.leaving = true
+	s.warned = true
 	what := "1 job is running: wait waits for it, a second bye ends it"
 	if n > 1 {
 		what = fmt.Sprintf("%d jobs are running: wait waits for them, a second bye ends them", n)
@@ -222,11 +222,11 @@ func onOff(l *call, now bool) (bool, error) {
 	return false, verb.Usagef("%q is not on or off", l.args[0].text)
 }
 
-func (s *session) runPassive(_ context.Context, l *call) error { return s.listenHere(l, false) }
-func (s *session) runActive(_ context.Context, l *call) error  { return s.listenHere(l, true) }
+func (s *session) runPassive(_ context.Context, l *call) error { return s.setMode(l, false) }
+func (s *session) runActive(_ context.Context, l *call) error  { return s.setMode(l, true) }
 
-// listenHere chooses the side that listens: the client if active is on or passive is off.
-func (s *session) listenHere(l *call, active bool) error {
+// setMode implements the verb active, or passive if active is false. Turning one off turns the other on.
+func (s *session) setMode(l *call, active bool) error {
 	on, err := onOff(l, false)
 	if err != nil {
 		return err
@@ -239,7 +239,7 @@ func (s *session) listenHere(l *call, active bool) error {
 		mode = ftp.Active
 	}
 	if s.k.Opts.Mode != mode {
-		s.rewire(func(o *client.Options) { o.Mode = mode })
+		s.changeOptions(func(o *client.Options) { o.Mode = mode })
 	}
 	if s.tty != nil {
 		fmt.Fprintf(l.out, "%v\n", mode)

@@ -39,7 +39,7 @@ func (s *session) runLine(line string) error {
 	}
 	var last error
 	for _, c := range all {
-		if s.left || s.e.Ctx.Err() != nil {
+		if s.exiting || s.e.Ctx.Err() != nil {
 			break
 		}
 		if err := s.runCommand(c); err != nil {
@@ -157,7 +157,7 @@ func (s *session) runTo(ctx context.Context, l *call, out io.Writer) error {
 		o := &verb.Output{W: out}
 		l.out = o
 		err := verb.FirstError(l.verb.run(s, ctx, l), o.Err)
-		s.ended(o)
+		s.endLine(o)
 		return err
 	}
 	run, err := s.prepare(ctx, l, io, nil)
@@ -167,8 +167,8 @@ func (s *session) runTo(ctx context.Context, l *call, out io.Writer) error {
 	return run()
 }
 
-// ended completes the last line on the terminal, if the output did not end with a newline.
-func (s *session) ended(o *verb.Output) {
+// endLine completes the last line on the terminal, if the output did not end with a newline.
+func (s *session) endLine(o *verb.Output) {
 	if s.tty != nil && o.Last != 0 && o.Last != '\n' && term.IsTerminal(o) {
 		fmt.Fprintln(o)
 	}
@@ -202,7 +202,7 @@ func (s *session) prepare(ctx context.Context, l *call, io verb.Stdio, j *job) (
 			cols.print(out)
 		}
 		if j == nil {
-			s.ended(out)
+			s.endLine(out)
 		}
 		if err = verb.FirstError(err, out.Err); errors.Is(err, syscall.EPIPE) || err == nil {
 			return err
@@ -279,7 +279,7 @@ func (s *session) localShell(line string, in io.Reader) error {
 	if err != nil {
 		return verb.LocalProblem(name, err)
 	}
-	// It is not bound to a context: it handles Ctrl-C itself.
+	// The command has no context, because the program handles Ctrl-C itself.
 	cmd := &exec.Cmd{Path: program, Args: append([]string{name}, args...), Stdin: in, Stdout: s.e.Out, Stderr: s.e.Err}
 	if f, ok := term.File(s.e.Out); ok {
 		cmd.Stdout = f

@@ -48,8 +48,8 @@ type session struct {
 	jobs      []*job
 	lastJob   int
 	listings  listings
-	leaving   bool // mayLeave has warned about running jobs
-	left      bool
+	warned    bool // mayLeave has warned about running jobs
+	exiting   bool // the shell ends after the current command
 
 	mu   sync.Mutex
 	stop context.CancelFunc // ends the command in the foreground
@@ -230,8 +230,8 @@ func (s *session) closeOld() {
 	s.old = nil
 }
 
-// rewire replaces the connections by new ones with other options.
-func (s *session) rewire(change func(o *client.Options)) {
+// changeOptions replaces the pool by one with other options.
+func (s *session) changeOptions(change func(o *client.Options)) {
 	if s.k == nil {
 		return
 	}

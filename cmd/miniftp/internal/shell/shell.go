@@ -1,7 +1,7 @@
 // Package shell implements the verb shell: a prompt or a script whose lines run the other verbs
 // over connections that stay open.
 //
-// It finds the verbs in the list of its environment and imports none of them.
+// It gets the verbs from verb.Env.Verbs and does not import their packages.
 package shell
 
 import (
@@ -103,11 +103,11 @@ func runShell(e *verb.Env, c *cli.Context) (err error) {
 const longestLine = 1 << 20
 
 // script runs the lines of r. Unless --keep-going is given, it stops at the first one that fails.
-// one is set if there is only one line: messages then have no line number.
+// If one is true, there is only one line, and messages have no line number.
 func (s *session) script(r io.Reader, one bool) (last error) {
 	in := bufio.NewScanner(r)
 	in.Buffer(nil, longestLine)
-	for n := 1; !s.left; n++ {
+	for n := 1; !s.exiting; n++ {
 		line, err := await(s.e.Ctx, func() (string, error) {
 			if !in.Scan() {
 				return "", verb.FirstError(in.Err(), io.EOF)
@@ -176,7 +176,7 @@ func (s *session) interact() {
 		}
 	}()
 	s.say("help lists the commands, Tab completes, Ctrl-D exits.")
-	for !s.left {
+	for !s.exiting {
 		_ = s.reportJobs()
 		line, err := await(s.e.Ctx, func() (string, error) { return s.tty.next(s.prompt()) })
 		switch {
@@ -184,14 +184,14 @@ func (s *session) interact() {
 			continue
 		case err != nil: // Ctrl-D, or the terminal was closed
 			fmt.Fprintln(s.e.Out)
-			s.left = errors.Is(err, io.EOF) && s.mayLeave() || !errors.Is(err, io.EOF)
+			s.exiting = errors.Is(err, io.EOF) && s.mayLeave() || !errors.Is(err, io.EOF)
 			continue
 		}
 		s.tty.remember(line)
-		was := s.leaving
+		was := s.warned
 		_ = s.runLine(line)
-		s.leaving = s.leaving && !was // a warning holds for one line only
-		s.left = s.left || s.e.Ctx.Err() != nil
+		s.warned = s.warned && !was // a warning holds for one line only
+		s.exiting = s.exiting || s.e.Ctx.Err() != nil
 	}
 }
 

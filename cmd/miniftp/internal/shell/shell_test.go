@@ -142,7 +142,7 @@ func TestShellScriptFailures(t *testing.T) {
 		{"ls --insecure", verb.ExitUsage, "ls: --insecure applies to the whole connection: give it to  miniftp shell\n"},
 		{"ls -v", verb.ExitUsage, "ls: -v is a command in the shell: type verbose\n"},
 		{"ls -Z", verb.ExitUsage, "ls: unknown flag -Z: help ls lists the flags; put -- before a name that begins with a dash\n"},
-		{"ls --sort=x", verb.ExitUsage, "ls: --sort \"x\": it is name, size or time\n"},
+		{"ls --sort=x", verb.ExitUsage, "ls: --sort \"x\": must be name, size or time\n"},
 		{"get -j", verb.ExitUsage, "get: flag needs an argument: -j N (a whole number)\n"},
 		{"mget -jx a", verb.ExitUsage, "mget: -j \"x\": it takes a whole number\n"},
 		{"quote CWD x", verb.ExitUsage, "quote: CWD would affect only one of several connections: use cd\n"},

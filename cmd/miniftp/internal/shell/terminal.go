@@ -23,17 +23,17 @@ import (
 )
 
 // terminal reads the lines that the user types: with editing, history and Tab, or plainly if the
-// terminal does not support that. With editing the terminal has two modes: found, in which programs run,
+// terminal does not support that. With editing the terminal has two modes: original, in which programs run,
 // and editing, in which lines and passwords are read.
 type terminal struct {
-	s       *session
-	side    heldWriter
-	editor  *liner.State      // nil without editing
-	found   liner.ModeApplier // the mode before the shell
-	editing liner.ModeApplier // the mode of the editor
-	plain   *bufio.Reader
-	history []string
-	file    string // holds the history; "" for none
+	s        *session
+	side     heldWriter
+	editor   *liner.State      // nil without editing
+	original liner.ModeApplier // the mode before the shell
+	editing  liner.ModeApplier // the mode of the editor
+	plain    *bufio.Reader
+	history  []string
+	file     string // holds the history; "" for none
 }
 
 // errDropped is returned by next when Ctrl-C abandons a line.
@@ -53,7 +53,7 @@ func newTerminal(s *session) (*terminal, error) {
 		return t, nil
 	}
 	var err error
-	if t.found, err = liner.TerminalMode(); err != nil {
+	if t.original, err = liner.TerminalMode(); err != nil {
 		return nil, verb.LocalProblem("the terminal", err)
 	}
 	t.editor = liner.NewLiner()
@@ -118,8 +118,8 @@ func (t *terminal) password(question string) (string, error) {
 
 // lend restores the terminal for another program; takeBack undoes that.
 func (t *terminal) lend() {
-	if t != nil && t.found != nil {
-		_ = t.found.ApplyMode()
+	if t != nil && t.original != nil {
+		_ = t.original.ApplyMode()
 	}
 }
 

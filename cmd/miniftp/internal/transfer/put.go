@@ -84,13 +84,13 @@ func runPut(e *verb.Env, c *cli.Context) error {
 	case locals[0] == "-":
 		err = s.stdin()
 	default:
-		err = s.all(locals)
+		err = s.sendAll(locals)
 	}
 	return s.results.End(err, s.left, s.meter, "sent")
 }
 
-// all sends the arguments in order.
-func (s *sender) all(locals []string) error {
+// sendAll sends the arguments in order.
+func (s *sender) sendAll(locals []string) error {
 	if s.recursive && !s.intoDir {
 		s.intoDir = s.k.IsDir(s.remote.Path)
 	}
@@ -158,9 +158,9 @@ func (s *sender) target(local string) string {
 	return s.remote.Path
 }
 
-// file sends one file. If to turns out to be a directory, it sends the file into that, unless sure
-// is set: then to already includes the name of the file.
-func (s *sender) file(local localFile, to string, sure bool) error {
+// file sends one file to the path to. If that is a directory, it sends the file into it, unless exact is
+// true: then the path already ends in the name of the file.
+func (s *sender) file(local localFile, to string, exact bool) error {
 	t := meter.Result{URL: s.remote.Join(to), Local: local.name}
 	why, err := s.keepReason(local.info, to)
 	if why != "" || err != nil {
@@ -169,7 +169,7 @@ func (s *sender) file(local localFile, to string, sure bool) error {
 	}
 	res, err := s.upload(local.name, to)
 	if no, ok := errors.AsType[*ftp.Error](err); ok && no.Verb == "STOR" {
-		if !sure && s.k.IsDir(to) {
+		if !exact && s.k.IsDir(to) {
 			return s.file(local, target.Join(to, filepath.Base(local.name)), true)
 		}
 		if dir := path.Dir(to); dir != "." && dir != "/" && !s.k.IsDir(dir) {

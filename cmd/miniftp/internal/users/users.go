@@ -144,11 +144,11 @@ func QuotedKey(name string) string {
 	return fmt.Sprintf("%q", name)
 }
 
-// OthersAreFine returns an error if a line is malformed that is not about the user but. Such a file must
-// not be rewritten: only a person can decide what the line was meant to be.
-func OthersAreFine(file string, lines []Line, but string) error {
+// OthersAreFine returns an error if a line is malformed, unless the line is about the user except. A file with
+// such a line must not be rewritten: only a person can decide what the line was meant to be.
+func OthersAreFine(file string, lines []Line, except string) error {
 	for i, l := range lines {
-		if l.Bad != "" && l.Name != but {
+		if l.Bad != "" && l.Name != except {
 			return verb.Usagef("%s:%d: %s; nothing was changed", ftp.Printable(file), i+1, l.Bad)
 		}
 	}

@@ -93,7 +93,8 @@ func (w errWriter) Write(p []byte) (int, error) {
 
 func (w errWriter) Unwrap() io.Writer { return w.e.Err }
 
-// SayError prints err unless it was printed before. What an interrupt causes is not printed.
+// SayError prints err unless it was printed before. After an interrupt it prints nothing, because the error may
+// be only a consequence of that.
 func (e *Env) SayError(err error) {
 	if errors.As(err, new(Reported)) || e.Ctx.Err() != nil {
 		return

@@ -115,7 +115,7 @@ func WithoutResume(asked bool, err error) error {
 	return err
 }
 
-// Fatal reports whether the next file would fail for the same reason.
+// Fatal reports whether the next file would fail for the same reason, so that the run must end.
 func Fatal(err error) bool {
 	if errors.As(err, new(*client.DeadError)) || errors.As(err, new(usageError)) || errors.Is(err, context.Canceled) {
 		return true

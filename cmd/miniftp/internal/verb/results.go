@@ -191,7 +191,8 @@ func (l *JSONLines) EndWith(err error, more func(Summary) any) error {
 	return err
 }
 
-// SayLast prints err, unless that has been done, before the last line of --json.
+// SayLast prints err, unless that has been done, before the last line of --json. It returns err marked as
+// printed or, after an interrupt, context.Canceled.
 func (e *Env) SayLast(err error) error {
 	switch {
 	case err == nil:

@@ -67,9 +67,9 @@ func read(c *cli.Context, path string) *Config {
 	cf := &Config{Path: path, byField: map[any]*setting{}, byName: map[string]*Account{}}
 	for _, r := range table(&cf.Settings) {
 		s := &setting{row: r}
-		r.is.reset()
+		r.value.reset()
 		cf.all = append(cf.all, s)
-		cf.byField[r.is.field()] = s
+		cf.byField[r.value.field()] = s
 	}
 	if path != "" {
 		var err error
@@ -106,9 +106,9 @@ func (cf *Config) readFlags(c *cli.Context) {
 		if s.argument || !c.IsSet(s.name) {
 			continue
 		}
-		s.is.setFlag(c, s.name)
+		s.value.setFlag(c, s.name)
 		s.by = ByFlag
-		if text, ok := os.LookupEnv(flags.EnvName(s.name)); ok && s.is.isEnv(text) {
+		if text, ok := os.LookupEnv(flags.EnvName(s.name)); ok && s.value.isEnv(text) {
 			s.by = ByEnv
 		}
 	}
@@ -143,21 +143,21 @@ func (cf *Config) readPort(c *cli.Context) {
 // check records words that a setting does not accept, and numbers and durations that are too small.
 func (cf *Config) check() {
 	for _, s := range cf.all {
-		if s.is.atDefault() {
+		if s.value.atDefault() {
 			continue
 		}
-		field := s.is.field()
+		field := s.value.field()
 		for _, word := range s.wordsIn() {
 			if !slices.Contains(s.words, word) {
 				cf.Wrong(field, "%q: %s", word, flags.OneOf(s.name, word))
 				break
 			}
 		}
-		switch sign, zero := s.is.sign(), cmp.Or(s.zero, s.otherwise); {
+		switch sign, zero := s.value.sign(), cmp.Or(s.zero, s.otherwise); {
 		case sign <= 0 && zero == "":
-			cf.Wrong(field, "%v: must be greater than 0", s.is.shown())
+			cf.Wrong(field, "%v: must be greater than 0", s.value.shown())
 		case sign < 0:
-			cf.Wrong(field, "%v: must not be negative; 0 means %s", s.is.shown(), zero)
+			cf.Wrong(field, "%v: must not be negative; 0 means %s", s.value.shown(), zero)
 		}
 	}
 }
@@ -167,7 +167,7 @@ func (s *setting) wordsIn() (all []string) {
 	if s.words == nil || s.by == ByDefault { // the default of anonymous can be a list of permissions
 		return nil
 	}
-	for _, text := range s.is.texts() {
+	for _, text := range s.value.texts() {
 		all = append(all, *text)
 	}
 	if s.commas {
@@ -202,8 +202,8 @@ func (cf *Config) Unreadable() bool { return cf.Path != "" && cf.file == nil }
 // of those that differed.
 func (cf *Config) KeepUntilRestart(old *Config) (changed []string) {
 	for i, s := range cf.all {
-		if before := old.all[i]; s.restart && !reflect.DeepEqual(s.is.shown(), before.is.shown()) {
-			s.is.take(before.is)
+		if before := old.all[i]; s.restart && !reflect.DeepEqual(s.value.shown(), before.value.shown()) {
+			s.value.take(before.value)
 			changed = append(changed, s.key())
 		}
 	}
@@ -213,8 +213,8 @@ func (cf *Config) KeepUntilRestart(old *Config) (changed []string) {
 // NeedTLS returns the settings that have no effect without TLS and are not at their defaults.
 func (cf *Config) NeedTLS() (fields []any) {
 	for _, s := range cf.all {
-		if (s.group == tlsGroup || s.is.field() == any(&cf.ListenTLS)) && s.is.field() != any(&cf.TLS) && !s.is.atDefault() {
-			fields = append(fields, s.is.field())
+		if (s.group == tlsGroup || s.value.field() == any(&cf.ListenTLS)) && s.value.field() != any(&cf.TLS) && !s.value.atDefault() {
+			fields = append(fields, s.value.field())
 		}
 	}
 	return fields

@@ -51,8 +51,8 @@ func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 
 // literal returns the default of a setting as TOML, or "" if it has none.
 func literal(r *row) string {
-	r.is.reset()
-	switch v := r.is.shown().(type) {
+	r.value.reset()
+	switch v := r.value.shown().(type) {
 	case string:
 		if v != "" {
 			return strconv.Quote(v)
@@ -191,8 +191,8 @@ func TestConfigExample(t *testing.T) {
 		t.Error(err)
 	}
 	for i, w := range want.all {
-		if g := got.all[i]; !reflect.DeepEqual(g.is.shown(), w.is.shown()) {
-			t.Errorf("%s: the example has %v, the default is %v", w.key(), g.is.shown(), w.is.shown())
+		if g := got.all[i]; !reflect.DeepEqual(g.value.shown(), w.value.shown()) {
+			t.Errorf("%s: the example has %v, the default is %v", w.key(), g.value.shown(), w.value.shown())
 		}
 	}
 	if len(got.Users) != 1 || got.Users[0].May() != want.Users[0].May() {

@@ -172,13 +172,13 @@ func (cf *Config) readFile() {
 		case ok && k.value == nil:
 			cf.wrongKey(k, "this is a setting, not a table: write  %s = …", k)
 		case ok:
-			if err := s.is.setFile(k.value); err != nil {
+			if err := s.value.setFile(k.value); err != nil {
 				cf.wrongKey(k, "%v", err)
 				continue
 			}
 			s.by, s.line = ByFile, k.line
 			if s.path {
-				for _, path := range s.is.texts() {
+				for _, path := range s.value.texts() {
 					*path = cf.beside(*path)
 				}
 			}

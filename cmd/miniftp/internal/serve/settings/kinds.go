@@ -14,13 +14,13 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/flags"
 )
 
-// kind is a field of Settings with its default. It hides the field's Go type.
-type kind interface {
+// fieldValue is a field of Settings with its default. It hides the field's Go type.
+type fieldValue interface {
 	field() any // a pointer to the field
 	reset()     // sets the field to its default
 	atDefault() bool
-	take(other kind) // copies the value of the same setting of another Config
-	shown() any      // the value, as config show prints it
+	take(other fieldValue) // copies the value of the same setting of another Config
+	shown() any            // the value, as config show prints it
 
 	flag(r *row) cli.Flag
 	setFlag(c *cli.Context, name string)
@@ -53,7 +53,7 @@ type form[T any] struct {
 func (v value[T]) field() any                          { return v.at }
 func (v value[T]) reset()                              { *v.at = v.standard }
 func (v value[T]) atDefault() bool                     { return v.same(v.standard) }
-func (v value[T]) take(other kind)                     { *v.at = *other.field().(*T) }
+func (v value[T]) take(other fieldValue)               { *v.at = *other.field().(*T) }
 func (v value[T]) flag(r *row) cli.Flag                { return v.makeFlag(r, v.standard) }
 func (v value[T]) setFlag(c *cli.Context, name string) { *v.at = v.readFlag(c, name) }
 func (v value[T]) isEnv(text string) bool              { return v.same(v.readEnv(text)) }
@@ -89,11 +89,11 @@ func (v value[T]) sign() int {
 	return v.signOf(*v.at)
 }
 
-func text(at *string, standard string) kind { return value[string]{at, standard, &textForm} }
-func list(at *[]string) kind                { return value[[]string]{at, nil, &listForm} }
-func toggle(at *bool) kind                  { return value[bool]{at, false, &toggleForm} }
-func number(at *int, standard int) kind     { return value[int]{at, standard, &numberForm} }
-func span(at *time.Duration, standard time.Duration) kind {
+func text(at *string, standard string) fieldValue { return value[string]{at, standard, &textForm} }
+func list(at *[]string) fieldValue                { return value[[]string]{at, nil, &listForm} }
+func toggle(at *bool) fieldValue                  { return value[bool]{at, false, &toggleForm} }
+func number(at *int, standard int) fieldValue     { return value[int]{at, standard, &numberForm} }
+func span(at *time.Duration, standard time.Duration) fieldValue {
 	return value[time.Duration]{at, standard, &spanForm}
 }
 

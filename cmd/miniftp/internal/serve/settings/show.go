@@ -17,11 +17,11 @@ type Shown struct {
 // Show returns all settings and users in the order of the file, with passwords masked.
 func (cf *Config) Show() (all []Shown) {
 	for _, s := range cf.all {
-		one := Shown{Key: s.key(), Value: s.is.shown(), From: s.from(cf)}
+		one := Shown{Key: s.key(), Value: s.value.shown(), From: s.from(cf)}
 		switch {
 		case s.argument:
 			one.Value = ftp.MaskURL(cf.Root)
-		case s.by == ByDefault && s.is.field() != any(&cf.Listen): // --listen-tls may have replaced its default
+		case s.by == ByDefault && s.value.field() != any(&cf.Listen): // --listen-tls may have replaced its default
 			one.Otherwise = s.otherwise
 		}
 		all = append(all, one)
@@ -50,5 +50,5 @@ func (s *setting) from(cf *Config) string {
 	case ByDefault:
 		return "default"
 	}
-	return cf.Word(s.is.field())
+	return cf.Word(s.value.field())
 }

@@ -25,10 +25,10 @@ var (
 // and entries in docs/configuration.md and docs/miniftp.toml are made from it. To add a setting, add
 // a field to Settings and a row.
 type row struct {
-	is   kind   // its field and default
-	name string // of the flag; the key and the variable are made from it
-	doc  string // what it does, in one line
-	long string // more about it: a sentence, or words to follow doc after a semicolon
+	value fieldValue // its field and default
+	name  string     // of the flag; the key and the variable are made from it
+	doc   string     // what it does, in one line
+	long  string     // more about it: a sentence, or words to follow doc after a semicolon
 
 	short     []string // other names of the flag
 	otherwise string   // what having no value means
@@ -84,7 +84,7 @@ func Flags() []cli.Flag {
 	}
 	for _, r := range table(&Settings{}) {
 		if !r.argument {
-			all = append(all, r.is.flag(r))
+			all = append(all, r.value.flag(r))
 		}
 	}
 	return all
@@ -139,72 +139,72 @@ func table(s *Settings) (all []*row) {
 
 func placeRows(s *Settings) []row {
 	return []row{
-		{is: text(&s.Root, "."), argument: true, path: true, name: "root", doc: "what is served: a directory, mem:// (files in memory), or the tree of another server (ftp://, ftpes://, ftps://)", otherwise: "the directory where serve is started", example: `"/srv/ftp"`},
-		{is: list(&s.Listen), restart: true, name: "listen", doc: "listen on `ADDR`", long: "repeatable, or separated by commas; :2121 and [::]:2121 mean all addresses, 0.0.0.0:2121 all IPv4 addresses", otherwise: defaultListen, example: `["` + defaultListen + `"]`},
-		{is: list(&s.ListenTLS), restart: true, name: "listen-tls", doc: "listen on `ADDR` for clients that start with TLS (implicit TLS, port 990), in addition to --listen", otherwise: "none", example: `[":990"]`},
-		{is: text(&s.Anonymous, ""), name: "anonymous", doc: "let clients without an account log in as `MODE` says: off (not at all), ro (may read) or rw (may also write)", words: []string{"off", "ro", "rw"}, otherwise: "ro if neither a user nor a users file is given, else off", example: `"off"`},
-		{is: text(&s.UsersFile, ""), path: true, name: "users-file", doc: "read more users from `FILE`, one NAME:PASSWORD[:PERM] per line", long: "miniftp passwd --file writes such files", otherwise: "none", example: `"users"`},
-		{is: text(&s.Greeting, ""), name: "greeting", doc: "greet clients with `TEXT`", otherwise: "miniftp ready", example: `"ftp.example.org: no uploads, please"`},
-		{is: list(&s.Host), name: "host", doc: "accept `NAME` in the HOST command and refuse other names", long: "repeatable", otherwise: "any name", example: `["ftp.example.org"]`},
-		{is: text(&s.PassivePorts, ""), name: "passive-ports", doc: "listen for data connections on ports `LO-HI`", otherwise: "any free port", example: `"40000-40100"`},
-		{is: text(&s.PublicIP, ""), name: "public-ip", doc: "announce the address `IP|HOST` in 227 replies, for a server behind NAT", otherwise: "the address that the client connected to", example: `"203.0.113.7"`},
-		{is: toggle(&s.PublicIPAlways), name: "public-ip-always", doc: "announce --public-ip to clients on this machine and in private networks too, instead of the address that they connected to", long: "for a server behind a proxy or in a container that hides the clients' addresses"},
-		{is: list(&s.FXP), lifts: []ftp.Reason{ftp.ReasonFXP}, name: "fxp", doc: "let user `NAME` copy files from server to server", long: "The data connections of that user may go to and come from any host, so the user can make this server connect to other hosts, and a stranger who connects first may get the file; repeatable", otherwise: "nobody", example: `["alice"]`},
-		{is: toggle(&s.DataAnyHost), lifts: []ftp.Reason{ftp.ReasonForeignHost}, name: "data-any-host", doc: "let data connections of all users go to and come from any host, not only the client's", long: "This makes the server usable for attacks on others; copies from server to server need only --fxp"},
-		{is: toggle(&s.DataLowPorts), lifts: []ftp.Reason{ftp.ReasonLowPort}, name: "data-low-ports", doc: "let data connections go to ports below 1024"},
-		{is: toggle(&s.ModeZ), name: "mode-z", doc: "let clients compress the data of transfers (MODE Z)", long: "useful on slow lines only, because it takes processor time"},
-		{is: toggle(&s.UploadInPlace), name: "upload-in-place", doc: "write uploads to their final name, not to a hidden temporary name first"},
-		{is: list(&s.AcceptUpload), name: acceptUpload, words: doubts, commas: true, doc: "accept an upload as complete even if it ended with `WORD`: hang-up (the client closed both connections after the data, without waiting for the 226) or no-close-notify (the TLS connection was not closed properly)", long: "Use it only for devices that always do so, because half a file may get its final name; repeatable, or separated by commas", otherwise: "neither", example: `["hang-up"]`},
-		{is: text(&s.Sync, "off"), name: "sync", words: []string{"off", "file", "full"}, doc: "have `WHAT` on disk before an upload gets its 226 reply: off (nothing; the system writes it within seconds), file (the content) or full (content and name, so that the file survives a power failure)"},
-		{is: span(&s.Grace, 10*time.Second), name: "grace", doc: "after a signal to stop, let running transfers continue for `DURATION`"},
+		{value: text(&s.Root, "."), argument: true, path: true, name: "root", doc: "what is served: a directory, mem:// (files in memory), or the tree of another server (ftp://, ftpes://, ftps://)", otherwise: "the directory where serve is started", example: `"/srv/ftp"`},
+		{value: list(&s.Listen), restart: true, name: "listen", doc: "listen on `ADDR`", long: "repeatable, or separated by commas; :2121 and [::]:2121 mean all addresses, 0.0.0.0:2121 all IPv4 addresses", otherwise: defaultListen, example: `["` + defaultListen + `"]`},
+		{value: list(&s.ListenTLS), restart: true, name: "listen-tls", doc: "listen on `ADDR` for clients that start with TLS (implicit TLS, port 990), in addition to --listen", otherwise: "none", example: `[":990"]`},
+		{value: text(&s.Anonymous, ""), name: "anonymous", doc: "let clients without an account log in as `MODE` says: off (not at all), ro (may read) or rw (may also write)", words: []string{"off", "ro", "rw"}, otherwise: "ro if neither a user nor a users file is given, else off", example: `"off"`},
+		{value: text(&s.UsersFile, ""), path: true, name: "users-file", doc: "read more users from `FILE`, one NAME:PASSWORD[:PERM] per line", long: "miniftp passwd --file writes such files", otherwise: "none", example: `"users"`},
+		{value: text(&s.Greeting, ""), name: "greeting", doc: "greet clients with `TEXT`", otherwise: "miniftp ready", example: `"ftp.example.org: no uploads, please"`},
+		{value: list(&s.Host), name: "host", doc: "accept `NAME` in the HOST command and refuse other names", long: "repeatable", otherwise: "any name", example: `["ftp.example.org"]`},
+		{value: text(&s.PassivePorts, ""), name: "passive-ports", doc: "listen for data connections on ports `LO-HI`", otherwise: "any free port", example: `"40000-40100"`},
+		{value: text(&s.PublicIP, ""), name: "public-ip", doc: "announce the address `IP|HOST` in 227 replies, for a server behind NAT", otherwise: "the address that the client connected to", example: `"203.0.113.7"`},
+		{value: toggle(&s.PublicIPAlways), name: "public-ip-always", doc: "announce --public-ip to clients on this machine and in private networks too, instead of the address that they connected to", long: "for a server behind a proxy or in a container that hides the clients' addresses"},
+		{value: list(&s.FXP), lifts: []ftp.Reason{ftp.ReasonFXP}, name: "fxp", doc: "let user `NAME` copy files from server to server", long: "The data connections of that user may go to and come from any host, so the user can make this server connect to other hosts, and a stranger who connects first may get the file; repeatable", otherwise: "nobody", example: `["alice"]`},
+		{value: toggle(&s.DataAnyHost), lifts: []ftp.Reason{ftp.ReasonForeignHost}, name: "data-any-host", doc: "let data connections of all users go to and come from any host, not only the client's", long: "This makes the server usable for attacks on others; copies from server to server need only --fxp"},
+		{value: toggle(&s.DataLowPorts), lifts: []ftp.Reason{ftp.ReasonLowPort}, name: "data-low-ports", doc: "let data connections go to ports below 1024"},
+		{value: toggle(&s.ModeZ), name: "mode-z", doc: "let clients compress the data of transfers (MODE Z)", long: "useful on slow lines only, because it takes processor time"},
+		{value: toggle(&s.UploadInPlace), name: "upload-in-place", doc: "write uploads to their final name, not to a hidden temporary name first"},
+		{value: list(&s.AcceptUpload), name: acceptUpload, words: doubts, commas: true, doc: "accept an upload as complete even if it ended with `WORD`: hang-up (the client closed both connections after the data, without waiting for the 226) or no-close-notify (the TLS connection was not closed properly)", long: "Use it only for devices that always do so, because half a file may get its final name; repeatable, or separated by commas", otherwise: "neither", example: `["hang-up"]`},
+		{value: text(&s.Sync, "off"), name: "sync", words: []string{"off", "file", "full"}, doc: "have `WHAT` on disk before an upload gets its 226 reply: off (nothing; the system writes it within seconds), file (the content) or full (content and name, so that the file survives a power failure)"},
+		{value: span(&s.Grace, 10*time.Second), name: "grace", doc: "after a signal to stop, let running transfers continue for `DURATION`"},
 	}
 }
 
 func limitRows(s *Settings) []row {
 	return []row{
-		{is: number(&s.MaxSessions, 0), lifts: []ftp.Reason{ftp.ReasonSessions}, name: "max-sessions", doc: "allow at most `N` sessions at once", otherwise: "no limit", example: "200"},
-		{is: number(&s.MaxSessionsPerIP, 0), lifts: []ftp.Reason{ftp.ReasonSessionsPerAddress}, name: "max-sessions-per-ip", doc: "allow at most `N` sessions at once from one address (IPv6: from one /64 network)", otherwise: "no limit", example: "10"},
-		{is: number(&s.MaxWaiting, 1000), lifts: []ftp.Reason{ftp.ReasonWaiting}, name: "max-waiting", zero: "no limit", doc: "allow at most `N` sessions at once that are not logged in", long: "0 means no limit"},
-		{is: list(&s.Allow), lifts: []ftp.Reason{ftp.ReasonNotAllowed}, name: "allow", doc: "accept clients from `NETWORK` only, such as 192.168.0.0/16", long: "repeatable, or separated by commas", otherwise: "everybody", example: `["192.168.0.0/16", "fd00::/8"]`},
-		{is: list(&s.Deny), lifts: []ftp.Reason{ftp.ReasonDenied}, name: "deny", doc: "refuse clients from `NETWORK`, even if --allow names it", long: "repeatable, or separated by commas", otherwise: "nobody", example: `["192.168.66.0/24"]`},
-		{is: text(&s.Rate, ""), name: "rate", doc: "limit all sessions together to `BYTES` per second, such as 500k, 2M or 2MiB", otherwise: "no limit", example: `"20M"`},
-		{is: number(&s.MaxHashes, 0), name: "max-hashes", doc: "compute at most `N` hashes of files at once (HASH, XMD5 and similar commands)", long: "further ones wait", otherwise: "half of the processors", example: "2"},
-		{is: span(&s.HashTimeout, 5*time.Minute), lifts: []ftp.Reason{ftp.ReasonHashTimeout}, name: "hash-timeout", zero: "no limit", doc: "refuse a hash that takes longer than `DURATION`, waiting included", long: "0 means no limit"},
-		{is: text(&s.HashRate, ""), name: "hash-rate", doc: "limit the reading for all hashes together to `BYTES` per second", long: "--rate does not include it", otherwise: "no limit", example: `"100M"`},
-		{is: number(&s.CommandRate, 0), lifts: []ftp.Reason{ftp.ReasonCommandRate}, name: "command-rate", doc: "accept at most `N` commands per second from one session", otherwise: "no limit", example: "20"},
-		{is: span(&s.IdleTimeout, 5*time.Minute), lifts: []ftp.Reason{ftp.ReasonIdleTimeout}, name: "idle-timeout", doc: "end a session after `DURATION` without a command"},
-		{is: span(&s.LoginTimeout, time.Minute), lifts: []ftp.Reason{ftp.ReasonLoginTimeout}, name: "login-timeout", doc: "end a session that has not logged in within `DURATION`"},
-		{is: span(&s.DataTimeout, 30*time.Second), name: "data-timeout", doc: "wait at most `DURATION` for a data connection to be established"},
-		{is: span(&s.StallTimeout, time.Minute), name: "stall-timeout", doc: "abort a transfer after `DURATION` without any data"},
-		{is: number(&s.MaxLoginFailures, 10), lifts: []ftp.Reason{ftp.ReasonLoginFailures}, name: "max-login-failures", zero: "no limit", doc: "after `N` failed logins with a user name from one address (IPv6: from one /64 network), ban that name there; after N failed logins with any names, of which each name counts at most three times, ban the address", long: "0 means never"},
-		{is: span(&s.BanTime, 10*time.Minute), lifts: []ftp.Reason{ftp.ReasonBanned}, name: "ban-time", doc: "let a ban by --max-login-failures last `DURATION`"},
-		{is: span(&s.FailureDelay, time.Second), name: "failure-delay", zero: "no delay", doc: "after a failed login, delay the reply to the next one by `DURATION`, doubled after each further failure", long: "0 means no delay"},
+		{value: number(&s.MaxSessions, 0), lifts: []ftp.Reason{ftp.ReasonSessions}, name: "max-sessions", doc: "allow at most `N` sessions at once", otherwise: "no limit", example: "200"},
+		{value: number(&s.MaxSessionsPerIP, 0), lifts: []ftp.Reason{ftp.ReasonSessionsPerAddress}, name: "max-sessions-per-ip", doc: "allow at most `N` sessions at once from one address (IPv6: from one /64 network)", otherwise: "no limit", example: "10"},
+		{value: number(&s.MaxWaiting, 1000), lifts: []ftp.Reason{ftp.ReasonWaiting}, name: "max-waiting", zero: "no limit", doc: "allow at most `N` sessions at once that are not logged in", long: "0 means no limit"},
+		{value: list(&s.Allow), lifts: []ftp.Reason{ftp.ReasonNotAllowed}, name: "allow", doc: "accept clients from `NETWORK` only, such as 192.168.0.0/16", long: "repeatable, or separated by commas", otherwise: "everybody", example: `["192.168.0.0/16", "fd00::/8"]`},
+		{value: list(&s.Deny), lifts: []ftp.Reason{ftp.ReasonDenied}, name: "deny", doc: "refuse clients from `NETWORK`, even if --allow names it", long: "repeatable, or separated by commas", otherwise: "nobody", example: `["192.168.66.0/24"]`},
+		{value: text(&s.Rate, ""), name: "rate", doc: "limit all sessions together to `BYTES` per second, such as 500k, 2M or 2MiB", otherwise: "no limit", example: `"20M"`},
+		{value: number(&s.MaxHashes, 0), name: "max-hashes", doc: "compute at most `N` hashes of files at once (HASH, XMD5 and similar commands)", long: "further ones wait", otherwise: "half of the processors", example: "2"},
+		{value: span(&s.HashTimeout, 5*time.Minute), lifts: []ftp.Reason{ftp.ReasonHashTimeout}, name: "hash-timeout", zero: "no limit", doc: "refuse a hash that takes longer than `DURATION`, waiting included", long: "0 means no limit"},
+		{value: text(&s.HashRate, ""), name: "hash-rate", doc: "limit the reading for all hashes together to `BYTES` per second", long: "--rate does not include it", otherwise: "no limit", example: `"100M"`},
+		{value: number(&s.CommandRate, 0), lifts: []ftp.Reason{ftp.ReasonCommandRate}, name: "command-rate", doc: "accept at most `N` commands per second from one session", otherwise: "no limit", example: "20"},
+		{value: span(&s.IdleTimeout, 5*time.Minute), lifts: []ftp.Reason{ftp.ReasonIdleTimeout}, name: "idle-timeout", doc: "end a session after `DURATION` without a command"},
+		{value: span(&s.LoginTimeout, time.Minute), lifts: []ftp.Reason{ftp.ReasonLoginTimeout}, name: "login-timeout", doc: "end a session that has not logged in within `DURATION`"},
+		{value: span(&s.DataTimeout, 30*time.Second), name: "data-timeout", doc: "wait at most `DURATION` for a data connection to be established"},
+		{value: span(&s.StallTimeout, time.Minute), name: "stall-timeout", doc: "abort a transfer after `DURATION` without any data"},
+		{value: number(&s.MaxLoginFailures, 10), lifts: []ftp.Reason{ftp.ReasonLoginFailures}, name: "max-login-failures", zero: "no limit", doc: "after `N` failed logins with a user name from one address (IPv6: from one /64 network), ban that name there; after N failed logins with any names, of which each name counts at most three times, ban the address", long: "0 means never"},
+		{value: span(&s.BanTime, 10*time.Minute), lifts: []ftp.Reason{ftp.ReasonBanned}, name: "ban-time", doc: "let a ban by --max-login-failures last `DURATION`"},
+		{value: span(&s.FailureDelay, time.Second), name: "failure-delay", zero: "no delay", doc: "after a failed login, delay the reply to the next login by `DURATION`, doubled after each further failure", long: "0 means no delay"},
 	}
 }
 
 func tlsRows(s *Settings) []row {
 	return []row{
-		{is: text(&s.TLS, ""), lifts: []ftp.Reason{ftp.ReasonTLSRequired}, name: "tls", words: []string{"off", "optional", "required", "implicit"}, doc: "use TLS as `MODE` says: off, optional, required (no login and no data without it) or implicit (clients start with TLS on every --listen)", otherwise: "optional with a certificate, else off", example: `"required"`},
-		{is: list(&s.TLSCert), path: true, name: "tls-cert", doc: "use the certificate in `FILE` (PEM), which is read again when it changes", long: "repeatable; the host name in the client's TLS handshake selects one", otherwise: "none", example: `["/etc/miniftp/cert.pem"]`},
-		{is: list(&s.TLSKey), path: true, name: "tls-key", doc: "use the private key in `FILE` (PEM)", long: "one for each --tls-cert", otherwise: "the key in the file of --tls-cert", example: `["/etc/miniftp/key.pem"]`},
-		{is: toggle(&s.TLSSelfSigned), name: "tls-self-signed", doc: "make a certificate, keep it for later runs, and print its fingerprint for --pin"},
-		{is: text(&s.TLSSessionReuse, "prefer"), lifts: []ftp.Reason{ftp.ReasonNotResumed}, name: "tls-session-reuse", words: []string{"off", "prefer", "require"}, doc: "make data connections resume the TLS session of the control connection, as `HOW` says: off, prefer or require", long: "With require, clients that do not resume are refused, such as Python's ftplib without session=, and curl 7.88 with TLS 1.2, which uses session IDs instead of tickets"},
-		{is: text(&s.TLSClientCA, ""), lifts: []ftp.Reason{ftp.ReasonClientCertificate}, path: true, name: "tls-client-ca", doc: "require client certificates signed by an authority in `FILE`", otherwise: "none", example: `"/etc/miniftp/clients.pem"`},
-		{is: toggle(&s.TLSClientUser), name: "tls-client-user", doc: "with --tls-client-ca: the common name of a client's certificate is the user, who needs no password"},
-		{is: text(&s.TLSFXPCA, ""), path: true, name: "tls-fxp-ca", doc: "when this server is the TLS client in a copy from server to server (--fxp), require a certificate of the other server for its IP address, signed by an authority in `FILE`", otherwise: "any certificate is accepted", example: `"/etc/miniftp/servers.pem"`},
-		{is: toggle(&s.TLSLegacy), name: "tls-legacy", doc: "also offer the RSA key exchange and CBC ciphers of TLS 1.2, for old devices", long: "Such connections have no forward secrecy: anyone who records one and later gets the key can read it"},
-		{is: toggle(&s.TLSCCC), lifts: []ftp.Reason{ftp.ReasonCCC}, name: "tls-ccc", doc: "let clients end TLS on the control connection (CCC), for firewalls that must read it"},
+		{value: text(&s.TLS, ""), lifts: []ftp.Reason{ftp.ReasonTLSRequired}, name: "tls", words: []string{"off", "optional", "required", "implicit"}, doc: "use TLS as `MODE` says: off, optional, required (no login and no data without it) or implicit (clients start with TLS on every --listen)", otherwise: "optional with a certificate, else off", example: `"required"`},
+		{value: list(&s.TLSCert), path: true, name: "tls-cert", doc: "use the certificate in `FILE` (PEM), which is read again when it changes", long: "repeatable; the host name in the client's TLS handshake selects one", otherwise: "none", example: `["/etc/miniftp/cert.pem"]`},
+		{value: list(&s.TLSKey), path: true, name: "tls-key", doc: "use the private key in `FILE` (PEM)", long: "one for each --tls-cert", otherwise: "the key in the file of --tls-cert", example: `["/etc/miniftp/key.pem"]`},
+		{value: toggle(&s.TLSSelfSigned), name: "tls-self-signed", doc: "make a certificate, keep it for later runs, and print its fingerprint for --pin"},
+		{value: text(&s.TLSSessionReuse, "prefer"), lifts: []ftp.Reason{ftp.ReasonNotResumed}, name: "tls-session-reuse", words: []string{"off", "prefer", "require"}, doc: "make data connections resume the TLS session of the control connection, as `HOW` says: off, prefer or require", long: "With require, clients that do not resume are refused, such as Python's ftplib without session=, and curl 7.88 with TLS 1.2, which uses session IDs instead of tickets"},
+		{value: text(&s.TLSClientCA, ""), lifts: []ftp.Reason{ftp.ReasonClientCertificate}, path: true, name: "tls-client-ca", doc: "require client certificates signed by an authority in `FILE`", otherwise: "none", example: `"/etc/miniftp/clients.pem"`},
+		{value: toggle(&s.TLSClientUser), name: "tls-client-user", doc: "with --tls-client-ca: the common name of a client's certificate is the user, who needs no password"},
+		{value: text(&s.TLSFXPCA, ""), path: true, name: "tls-fxp-ca", doc: "when this server is the TLS client in a copy from server to server (--fxp), require a certificate of the other server for its IP address, signed by an authority in `FILE`", otherwise: "any certificate is accepted", example: `"/etc/miniftp/servers.pem"`},
+		{value: toggle(&s.TLSLegacy), name: "tls-legacy", doc: "also offer the RSA key exchange and CBC ciphers of TLS 1.2, for old devices", long: "Such connections have no forward secrecy: anyone who records one and later gets the key can read it"},
+		{value: toggle(&s.TLSCCC), lifts: []ftp.Reason{ftp.ReasonCCC}, name: "tls-ccc", doc: "let clients end TLS on the control connection (CCC), for firewalls that must read it"},
 	}
 }
 
 func logRows(s *Settings) []row {
 	return []row{
-		{is: text(&s.LogLevel, "info"), name: "log-level", words: []string{"debug", "info", "warn", "error"}, doc: "log messages of level `L` and above: debug, info, warn or error"},
-		{is: text(&s.LogFormat, ""), restart: true, name: "log-format", words: []string{"console", "text", "json"}, doc: "write the log as `F`: console (lines for people), text (logfmt) or json (with -q nothing else is printed)", otherwise: "console on a terminal, else text", example: `"json"`},
-		{is: text(&s.LogFile, ""), path: true, name: "log-file", doc: "append the log to `FILE`", long: "SIGHUP reopens it", otherwise: "standard error", example: `"/var/log/miniftp/log"`},
-		{is: text(&s.Xferlog, ""), path: true, name: "xferlog", doc: "append a line for each transferred file to `FILE`, in the format of wu-ftpd's xferlog", long: "SIGHUP reopens it", otherwise: "none", example: `"/var/log/miniftp/xferlog"`},
-		{is: toggle(&s.Verbose), restart: true, short: []string{"v"}, name: "verbose", doc: "show commands and replies, passwords masked"},
-		{is: toggle(&s.Explain), restart: true, name: "explain", doc: "draw each connection: which side listened, which dialed, and how the address was announced"},
-		{is: toggle(&s.Quiet), short: []string{"q"}, name: "quiet", doc: "log only warnings and errors, and print nothing else"},
+		{value: text(&s.LogLevel, "info"), name: "log-level", words: []string{"debug", "info", "warn", "error"}, doc: "log messages of level `L` and above: debug, info, warn or error"},
+		{value: text(&s.LogFormat, ""), restart: true, name: "log-format", words: []string{"console", "text", "json"}, doc: "write the log as `F`: console (lines for people), text (logfmt) or json (with -q nothing else is printed)", otherwise: "console on a terminal, else text", example: `"json"`},
+		{value: text(&s.LogFile, ""), path: true, name: "log-file", doc: "append the log to `FILE`", long: "SIGHUP reopens it", otherwise: "standard error", example: `"/var/log/miniftp/log"`},
+		{value: text(&s.Xferlog, ""), path: true, name: "xferlog", doc: "append a line for each transferred file to `FILE`, in the format of wu-ftpd's xferlog", long: "SIGHUP reopens it", otherwise: "none", example: `"/var/log/miniftp/xferlog"`},
+		{value: toggle(&s.Verbose), restart: true, short: []string{"v"}, name: "verbose", doc: "show commands and replies, passwords masked"},
+		{value: toggle(&s.Explain), restart: true, name: "explain", doc: "draw each connection: which side listened, which dialed, and how the address was announced"},
+		{value: toggle(&s.Quiet), short: []string{"q"}, name: "quiet", doc: "log only warnings and errors, and print nothing else"},
 	}
 }

@@ -19,19 +19,19 @@ func TestTable(t *testing.T) {
 	rows := map[any]*row{}
 	names, keys := map[string]bool{}, map[string]bool{}
 	for _, r := range table(&s) {
-		if rows[r.is.field()] != nil || names[r.name] || keys[r.key()] {
+		if rows[r.value.field()] != nil || names[r.name] || keys[r.key()] {
 			t.Errorf("%s is in the table twice", r.name)
 		}
-		rows[r.is.field()], names[r.name], keys[r.key()] = r, true, true
-		r.is.reset()
+		rows[r.value.field()], names[r.name], keys[r.key()] = r, true, true
+		r.value.reset()
 		if r.doc == "" || strings.HasSuffix(r.usage(), ".") {
 			t.Errorf("%s: %q", r.name, r.usage())
 		}
 		if (r.otherwise != "") != (r.example != "") {
 			t.Errorf("%s: otherwise is %q and example is %q; set both or neither", r.name, r.otherwise, r.example)
 		}
-		if (r.path || r.words != nil) && reflect.TypeOf(r.is.field()) != reflect.TypeFor[*string]() && reflect.TypeOf(r.is.field()) != reflect.TypeFor[*[]string]() {
-			t.Errorf("%s holds no text but is a %T", r.name, r.is.field())
+		if (r.path || r.words != nil) && reflect.TypeOf(r.value.field()) != reflect.TypeFor[*string]() && reflect.TypeOf(r.value.field()) != reflect.TypeFor[*[]string]() {
+			t.Errorf("%s holds no text but is a %T", r.name, r.value.field())
 		}
 		if r.group.table != "" && !strings.HasPrefix(r.key(), r.group.table+".") {
 			t.Errorf("%s: the key is %s", r.name, r.key())
@@ -122,11 +122,11 @@ hash-timeout = 0
 		lines = append(lines, what)
 	}
 	want := []string{
-		`2: sync "no": it is off, file or full`,
+		`2: sync "no": must be off, file or full`,
 		"3: ",
-		`4: accept-upload "nothing": it is hang-up or no-close-notify`,
+		`4: accept-upload "nothing": must be hang-up or no-close-notify`,
 		"7: users.a.perm: ",
-		`8: users.a.accept-upload: "hang": it is hang-up or no-close-notify`,
+		`8: users.a.accept-upload: "hang": must be hang-up or no-close-notify`,
 		"10: limits.max-sessions -1: must not be negative; 0 means no limit",
 		"11: limits.max-hashes -1: must not be negative; 0 means half of the processors",
 		"12: limits.failure-delay -1s: must not be negative; 0 means no delay",

@@ -129,7 +129,7 @@ func TestHelpIsOurs(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"toy --help a":    "--help shows the help only without arguments: miniftp toy --help",
-		"toy --help=more": "--help=more: it is --help, or --help=all for all flags",
+		"toy --help=more": "--help=more: write --help, or --help=all for all flags",
 		"toy sub -h a":    "-h shows the help only without arguments: miniftp toy sub --help",
 	} {
 		if code, out, errs := runToy(t, line); code != verb.ExitUsage || out != "" || !strings.Contains(errs, want) {

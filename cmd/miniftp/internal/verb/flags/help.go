@@ -51,7 +51,7 @@ func verbHelp(c *cli.Command, path string, whole bool) string {
 	all := Sections(c)
 	shown := all
 	if !whole {
-		shown = mattering(all, path)
+		shown = inShortHelp(all, path)
 	}
 	more := flagCount(all) - flagCount(shown)
 	for i, group := range shown {
@@ -101,7 +101,7 @@ func helpAsked(e *verb.Env, app *cli.App, path string) error {
 	}
 	_, how, _ := strings.Cut(e.Raw[at], "=")
 	if how != "" && how != "all" {
-		return verb.Usagef("%s: it is --help, or --help=all for all flags", verb.MaskFlag(e.Raw[at]))
+		return verb.Usagef("%s: write --help, or --help=all for all flags", verb.MaskFlag(e.Raw[at]))
 	}
 	rest := slices.DeleteFunc(slices.Clone(e.Raw[at+1:]), func(a string) bool { return strings.HasPrefix(a, "-") })
 	if path == "" && len(rest) == 1 && app.Command(rest[0]) != nil {
@@ -225,9 +225,9 @@ type Section struct {
 	Flags []cli.Flag
 }
 
-// mattersMost lists, by verb, the flags that --help shows without =all. The list under "" is for the
+// shortHelp lists, by verb, the flags that --help shows without =all. The list under "" is for the
 // other verbs, which also show all flags of their own.
-var mattersMost = map[string][]string{
+var shortHelp = map[string][]string{
 	"":       {"user", "tls", "active", "timeout", "explain", "verbose", "json"},
 	"serve":  {"config", "user", "port", "listen", "anonymous", "passive-ports", "public-ip", "max-sessions", "tls", "tls-cert", "tls-self-signed", "verbose", "explain"},
 	"mirror": {"delete", "dry-run", "include", "exclude", "newer", "parallel", "user", "tls", "active", "explain", "verbose"},
@@ -265,12 +265,12 @@ func Categorize(title string, flags ...cli.Flag) []cli.Flag {
 	return flags
 }
 
-// mattering returns the sections with only those flags that matter most.
-func mattering(all []Section, path string) (some []Section) {
+// inShortHelp returns the sections with only the flags in shortHelp.
+func inShortHelp(all []Section, path string) (some []Section) {
 	verb, _, _ := strings.Cut(strings.Replace(path, "config show", "serve", 1), " ")
-	names, own := mattersMost[verb]
+	names, own := shortHelp[verb]
 	if !own {
-		names = mattersMost[""]
+		names = shortHelp[""]
 	}
 	for i, group := range all {
 		one := Section{Title: group.Title}

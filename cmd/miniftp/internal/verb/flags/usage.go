@@ -134,7 +134,7 @@ func Find(flags []cli.Flag, name string) cli.Flag {
 // must work.
 func checkOrder(e *verb.Env, c *cli.Context) error {
 	args := c.Args().Slice()
-	free := 0
+	free := 0 // number of arguments after --, which may begin with a dash
 	for i, a := range e.Raw {
 		if a == "--" {
 			free = len(e.Raw) - i - 1
@@ -143,8 +143,8 @@ func checkOrder(e *verb.Env, c *cli.Context) error {
 	}
 	bound, rest := args[:max(len(args)-free, 0)], args[max(len(args)-free, 0):]
 	path := strings.TrimPrefix(c.Command.HelpName, "miniftp ")
-	late := ""
-	line := []string{c.Command.HelpName}
+	late := ""                           // the first flag after an argument
+	line := []string{c.Command.HelpName} // the corrected command line, without words
 	var words []string
 	for i := 0; i < len(bound); i++ {
 		a := bound[i]

@@ -24,7 +24,7 @@ var Words = map[string][]string{
 func OneOf(flag, word string) string {
 	words := Words[flag]
 	last := len(words) - 1
-	return "it is " + strings.Join(words[:last], ", ") + " or " + words[last] + verb.DidYouMean(verb.Nearest(word, words))
+	return "must be " + strings.Join(words[:last], ", ") + " or " + words[last] + verb.DidYouMean(verb.Nearest(word, words))
 }
 
 // VerbNames returns the names of verbs.

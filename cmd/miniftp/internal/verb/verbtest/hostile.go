@@ -103,13 +103,13 @@ func (c *Victim) serve() {
 		if f := c.h.On[verb]; f != nil {
 			f(c, arg)
 		} else {
-			c.well(verb, arg)
+			c.behave(verb, arg)
 		}
 	}
 }
 
-// well handles a command as a well-behaved server would.
-func (c *Victim) well(verb, arg string) {
+// behave handles a command as a well-behaved server would.
+func (c *Victim) behave(verb, arg string) {
 	switch verb {
 	case "USER":
 		c.Say("331 and the password?")
