@@ -63,6 +63,15 @@ func TestFaultMatrix(t *testing.T) {
 			s.Say("226 done")
 		}, truncated},
 		{"grown: what was announced is taken", nil, func(s *fakeserver.Session) { s.Say("150 yes"); s.Send(thousand + "more"); s.Say("226 done") }, whole},
+		{"grown, and a 426 that is read before the end of the data", nil, func(s *fakeserver.Session) {
+			s.Say("150 yes")
+			c := s.Data()
+			_, _ = io.WriteString(c, thousand)
+			s.Say("426 Failure writing network stream.")
+			time.Sleep(50 * time.Millisecond) // the client has read the 426
+			_, _ = io.WriteString(c, "more")
+			_ = c.Close()
+		}, whole},
 		{"whole, then 426", nil, func(s *fakeserver.Session) { s.Say("150 yes"); s.Send(thousand); s.Say("426 broke") }, refusedWith(426)},
 		{"whole, then 451", nil, func(s *fakeserver.Session) { s.Say("150 yes"); s.Send(thousand); s.Say("451 disk") }, refusedWith(451)},
 		{"552 in the middle", nil, func(s *fakeserver.Session) {

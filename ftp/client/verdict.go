@@ -23,7 +23,7 @@ type outcome struct {
 	begun     bool  // the server announced the transfer by a 150, or a 200
 	final     ftp.Reply
 	refusal   error // the error of the final reply, if any
-	echo      bool  // the final reply may only confirm an ABOR
+	echo      bool  // the final reply may only be the effect of an ABOR, or of the close after all announced bytes
 	want, got int64 // size of the whole file in bytes, -1 if unknown; and how many of them are present
 	exact     bool  // more bytes than want are an error
 
@@ -189,14 +189,17 @@ func (r *run) verdict(why error) error {
 		// Some firewalls open a port only if they read it in a reply to PASV. Use PASV next time.
 		r.c.history.noEPSV.Store(true)
 	}
+	// A bounded download closes the data connection when it has all its bytes and more arrive, as a segment that was
+	// cut always does. The 426 that the server then sends may be read before the end of the data is noticed.
+	closed := r.aborted || errors.Is(r.data.Err, dtp.ErrMore)
 	o := outcome{
 		verb: r.j.verb, cancelled: why, data: r.data.Err, cutShort: r.data.CutShort, stopped: r.stopped, lost: r.lost,
-		begun: r.begun, final: r.final, refusal: no, echo: r.aborted && isEcho(r.final), want: r.wants(), got: r.got(),
+		begun: r.begun, final: r.final, refusal: no, echo: closed && isEcho(r.final), want: r.wants(), got: r.got(),
 	}
 	return o.verdict()
 }
 
-// isEcho reports whether a reply may only confirm that ABOR ended the transfer.
+// isEcho reports whether a reply may only confirm that the transfer was ended by this side.
 func isEcho(r ftp.Reply) bool { return r.Code/10 == 42 || r.Code == 450 || r.Code == 451 }
 
 // got returns how many bytes of the file are present.

@@ -44,6 +44,7 @@ func TestVerdicts(t *testing.T) {
 		{"the local side failed or rejected the bytes", with(func(o *outcome) { o.data, o.refusal = dtp.ErrExpands, refused }), dtp.ErrExpands.Error()},
 		{"the server refused it", with(func(o *outcome) { o.data, o.refusal, o.stopped = broken, refused, refused }), refused.Error()},
 		{"the file has grown, and all announced bytes arrived", with(func(o *outcome) { o.data, o.lost = dtp.ErrMore, io.EOF }), ""},
+		{"the file has grown, and all announced bytes arrived", with(func(o *outcome) { o.data, o.final, o.refusal, o.echo = dtp.ErrMore, no, refused, true }), ""},
 		{"everything arrived except the end of the data connection", with(func(o *outcome) { o.data, o.stopped = errAllCame, errAllCame }), ""},
 		{"the transfer's own check failed", with(func(o *outcome) { o.data, o.lost = errOther, io.EOF }), "other"},
 		{"the control connection failed before the transfer began", with(func(o *outcome) { o.lost, o.begun, o.got, o.data = io.EOF, false, 0, broken }), "EOF"},
