@@ -22,6 +22,7 @@ func TestRepeatedPassword(t *testing.T) {
 		"welcome": func(h *verbtest.Hostile) {
 			h.On["PASS"] = func(c *verbtest.Victim, _ string) { c.Say("230-" + secret + "\r\n230 come in with " + secret) }
 			h.On["RETR"] = func(c *verbtest.Victim, _ string) { c.Say("550 no file for " + secret) }
+			h.On["STAT"] = func(c *verbtest.Victim, _ string) { c.Say("211 logged in with " + secret) }
 		},
 		"hangs up": func(h *verbtest.Hostile) {
 			h.On["PASS"] = func(c *verbtest.Victim, _ string) { c.Say("421 no more " + secret) }
@@ -43,6 +44,7 @@ func TestRepeatedPassword(t *testing.T) {
 				{"doctor", "--timeout", "1s", url},
 				{"doctor", "--timeout", "1s", "--json", url},
 				{"shell", "-v", "-c", "cat f", url},
+				{"shell", "-c", "user bob " + secret + "; quote STAT", "ftp://" + h.Addr + "/"},
 			} {
 				_, out, errs := try(t, args...)
 				shown += out + errs

@@ -125,7 +125,7 @@ func (r *Recorder) end(t *recording, h ftp.ControlClosed) {
 		r.write(t, "# the control connection ended: "+oneLine(h.Err.Error()))
 	}
 	if err := t.f.Close(); err != nil && !t.failed {
-		r.e.Note("%v", verb.LocalProblem(r.name, err))
+		r.e.Note("%v", verb.LocalProblem(t.f.Name(), err))
 	}
 }
 
@@ -136,7 +136,7 @@ func (r *Recorder) write(t *recording, lines ...string) {
 	_, err := t.f.WriteString(strings.Join(lines, "\n") + "\n")
 	if err != nil && !t.failed {
 		t.failed = true
-		r.e.Note("%v", verb.LocalProblem(r.name, err))
+		r.e.Note("%v", verb.LocalProblem(t.f.Name(), err))
 	}
 }
 

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"io"
 	"sync"
 	"time"
@@ -53,7 +54,7 @@ func (w queueWriter) Write(b []byte) (int, error) {
 	defer q.mu.Unlock()
 	switch n := len(q.waiting) - 1; {
 	case q.closed || q.bytes+len(b) > logQueueBytes:
-		q.dropped++
+		q.dropped += max(bytes.Count(b, []byte{'\n'}), 1) // a drawing has several lines
 		return len(b), nil
 	case n >= 0 && q.waiting[n].to == w.to: // one system call for many lines
 		q.waiting[n].b = append(q.waiting[n].b, b...)

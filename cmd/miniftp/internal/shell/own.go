@@ -169,6 +169,7 @@ func (s *session) runUser(ctx context.Context, l *call) error {
 	if err != nil {
 		return err
 	}
+	s.secrets.Add(r.User, r.Password)
 	k := *s.k
 	k.Remote, k.Opts.User, k.Opts.Password = &r, r.User, r.Password
 	k.Pool = client.NewPool(r.Addr, connect.MaxParallel, &k.Opts)
