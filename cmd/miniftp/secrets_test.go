@@ -46,6 +46,9 @@ func TestRepeatedPassword(t *testing.T) {
 				{"shell", "-v", "-c", "cat f", url},
 				{"shell", "-c", "user bob " + secret + "; quote STAT", "ftp://" + h.Addr + "/"},
 			} {
+				if strings.HasPrefix(args[len(args)-2], "user") && name != "welcome" {
+					continue // before that, the others tell an anonymous user of a password that is not his
+				}
 				_, out, errs := try(t, args...)
 				shown += out + errs
 			}
