@@ -14,7 +14,8 @@ import (
 // difference for one file shows the zone for others, so that not every file has to be asked for. The
 // connections of a Pool share it.
 type listClock struct {
-	mu    sync.Mutex
+	mu    sync.Mutex    // not held while a server is asked
+	turn  chan struct{} // full while a connection learns the zone; made by takeTurn
 	zone  time.Duration // offset from UTC, as shown by the first file that was asked for
 	knows zoneState
 	asked int // files that were asked for to learn the zone
@@ -167,28 +168,67 @@ type zoneSample struct {
 // maxSamples is how many files of a directory are asked for, because the time of one may be refused.
 const maxSamples = 5
 
-// learnZone asks for the times of files until the server reports one. If it refuses all of them, the
-// files of the next directory are asked for, unless the server does not support MDTM. The lock is held
-// meanwhile: other connections of the Pool wait for the result.
-func (c *Client) learnZone(ctx context.Context, samples []zoneSample) error {
-	k := &c.history.clock
+// takeTurn waits until no other connection learns the zone. done ends the turn.
+func (k *listClock) takeTurn(ctx context.Context) (done func(), err error) {
+	k.mu.Lock()
+	if k.turn == nil {
+		k.turn = make(chan struct{}, 1)
+	}
+	turn := k.turn
+	k.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// mayAsk reports whether one more file may be asked for to learn the zone, and counts it.
+func (k *listClock) mayAsk() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.knows == zoneKnown || k.asked >= 4*maxSamples {
+		return false
+	}
+	k.asked++
+	return true
+}
+
+// answered records the time that the server reports for a listed file, or its refusal.
+func (k *listClock) answered(listed, exact time.Time, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if refused(err) {
+		k.asked = 4 * maxSamples
+	}
+	if k.knows != zoneKnown {
+		k.knows = zoneUnknown
+	}
+	if err == nil {
+		k.learnLocked(listed, exact)
+	}
+}
+
+// learnZone asks for the times of files until the server reports one. If it refuses all of them, the
+// files of the next directory are asked for, unless the server does not support MDTM. Other connections
+// of the Pool wait for the result meanwhile, or until their ctx ends.
+func (c *Client) learnZone(ctx context.Context, samples []zoneSample) error {
+	k := &c.history.clock
+	done, err := k.takeTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	for _, f := range samples {
-		if k.knows == zoneKnown || k.asked >= 4*maxSamples {
+		if !k.mayAsk() {
 			return nil
 		}
-		k.asked++
 		t, _, err := c.modTime(ctx, f.path)
-		switch {
-		case err != nil && !isReply(err):
+		if err != nil && !isReply(err) {
 			return err
-		case refused(err):
-			k.asked = 4 * maxSamples
 		}
-		if k.knows = zoneUnknown; err == nil {
-			k.learnLocked(f.listed, t)
-		}
+		k.answered(f.listed, t, err)
 	}
 	return nil
 }
