@@ -9,25 +9,29 @@ import (
 	"testing"
 	"time"
 
+	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// rows returns the rows of the table between the markers named rows of a document. The cells are
+// rows returns the rows of the table between the markers with that name in a document. The cells are
 // unparsed.
-func rows(t *testing.T, doc string) (table [][]string) {
+func rows(t *testing.T, doc, mark string) (table [][]string) {
 	t.Helper()
 	text, err := os.ReadFile(verbtest.InModule(doc))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, part, _ := strings.Cut(string(text), "<!-- rows: begin -->\n")
-	part, _, _ = strings.Cut(part, "<!-- rows: end -->")
+	_, part, _ := strings.Cut(string(text), "<!-- "+mark+": begin -->\n")
+	part, _, _ = strings.Cut(part, "<!-- "+mark+": end -->")
+	columns := 0
 	for i, line := range strings.Split(strings.TrimSpace(part), "\n") {
-		if i > 1 { // the heading
-			cells := strings.Split(strings.TrimSuffix(strings.TrimPrefix(line, "|"), " |"), " |")
-			if len(cells) != 3 {
-				t.Fatalf("%s: a row of %d cells: %s", doc, len(cells), line)
-			}
+		cells := strings.Split(strings.TrimSuffix(strings.TrimPrefix(line, "|"), " |"), " |")
+		switch {
+		case i == 0: // the heading
+			columns = len(cells)
+		case len(cells) != columns && i > 1:
+			t.Fatalf("%s: a row of %d cells: %s", doc, len(cells), line)
+		case i > 1:
 			table = append(table, cells)
 		}
 	}
@@ -45,7 +49,7 @@ var code = regexp.MustCompile("`([^`]+)`")
 func TestFromLftp(t *testing.T) {
 	lftp := verbtest.StockProgram(t, "lftp")
 	verbtest.Program(t)
-	for _, row := range rows(t, "docs/from-lftp.md") {
+	for _, row := range rows(t, "docs/from-lftp.md", "rows") {
 		theirs, ours := code.FindStringSubmatch(row[1])[1], code.FindStringSubmatch(row[2])[1]
 		t.Run(strings.TrimSpace(row[0]), func(t *testing.T) {
 			t.Parallel()
@@ -67,6 +71,56 @@ func TestFromLftp(t *testing.T) {
 				t.Errorf("printed by lftp %q, by miniftp %q", saidA, saidB)
 			}
 		})
+	}
+}
+
+// TestFromLftpSettings gives each setting in docs/from-lftp.md to lftp and each flag to miniftp. Neither may
+// report that it does not know it.
+func TestFromLftpSettings(t *testing.T) {
+	lftp := verbtest.StockProgram(t, "lftp")
+	pin, dir := strings.Repeat("00", 32), t.TempDir()
+	settings := rows(t, "docs/from-lftp.md", "settings")
+	t.Chdir(dir)
+	t.Setenv("HOME", dir)
+	t.Setenv("NETRC", filepath.Join(dir, ".netrc"))
+	verbtest.CertFile(t, filepath.Join(dir, "ca.pem"), "ftp.example.org")
+	verbtest.WriteFile(t, filepath.Join(dir, ".netrc"), "machine 127.0.0.1 login alice password secret\n")
+	for _, row := range settings {
+		if setting := code.FindStringSubmatch(row[0])[1]; strings.HasPrefix(setting, "set ") || strings.HasPrefix(setting, "debug ") {
+			if out, err := exec.CommandContext(t.Context(), lftp, "-c", setting).CombinedOutput(); err != nil || len(out) > 0 {
+				t.Errorf("lftp rejects %q: %v: %s", setting, err, out)
+			}
+		}
+		for _, m := range code.FindAllStringSubmatch(row[1], -1) {
+			if !strings.HasPrefix(m[1], "-") {
+				continue
+			}
+			args := append([]string{"cat"}, strings.Fields(strings.ReplaceAll(m[1], "…", pin))...)
+			if exit, _, errs := try(t, append(args, "ftp://127.0.0.1:1/x")...); exit == verb.ExitUsage || exit == 0 {
+				t.Errorf("%q: exit %d: %s", args, exit, errs)
+			}
+		}
+	}
+}
+
+// TestFromJlaffaye checks that the names in the table of docs/from-jlaffaye.md exist. Tests of ftp/client and
+// testdata/jlaffaye compile the Go code of that page.
+func TestFromJlaffaye(t *testing.T) {
+	api, err := os.ReadFile(verbtest.InModule("testdata/api/ftp.client.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows(t, "docs/from-jlaffaye.md", "names") {
+		for _, m := range code.FindAllStringSubmatch(row[1], -1) {
+			name, _, _ := strings.Cut(m[1], "(")
+			if strings.HasPrefix(name, "*") || strings.HasPrefix(name, "errors.") || strings.HasPrefix(name, "fs.") {
+				continue // of other packages
+			}
+			name = name[strings.LastIndex(name, ".")+1:]
+			if !regexp.MustCompile(`\b` + name + `\b`).Match(api) {
+				t.Errorf("%s: ftp/client has no %s", row[0], name)
+			}
+		}
 	}
 }
 
@@ -117,7 +171,7 @@ func TestFromVsftpd(t *testing.T) {
 	dir := t.TempDir()
 	verbtest.CertFile(t, filepath.Join(dir, "cert.pem"), "ftp.example.org")
 	verbtest.WriteFile(t, filepath.Join(dir, "users"), "alice:secret\n")
-	for _, row := range rows(t, "docs/from-vsftpd.md") {
+	for _, row := range rows(t, "docs/from-vsftpd.md", "rows") {
 		line := code.FindStringSubmatch(row[0])[1]
 		conf := verbtest.WriteFile(t, filepath.Join(dir, "vsftpd.conf"), line+"\nlisten=NO\nlisten_ipv6=NO\n")
 		// Without a socket as standard input vsftpd fails, but it reports an unknown line before that.
