@@ -1,7 +1,11 @@
 package server
 
 import (
+	"context"
 	"io"
+	"io/fs"
+	"iter"
+	"time"
 
 	"github.com/spf13/afero"
 )
@@ -49,6 +53,44 @@ type (
 		Free(name string) (int64, error)
 	}
 
+	// An UploadFs makes files of uploads itself. It is for storages that can't rename a file in one step, or
+	// can't write to a part of one, such as object stores. Without it the Server writes a file under a hidden
+	// name and renames it.
+	//
+	// Upload begins an upload to name, whose directory exists. Nothing of it may be visible under name before
+	// Commit. ctx ends the calls of Write. Besides those of afero.Fs, the following errors have a meaning:
+	//
+	//   - fs.ErrExist, of Commit with UploadOptions.New: there is a file of that name.
+	//   - syscall.ESTALE: the file to append to, or to change a part of, was replaced or removed meanwhile.
+	//   - syscall.EBUSY: the upload to be resumed is still running.
+	//   - an error with a method ResumeAt() int64: the interrupted upload can be resumed only at that offset.
+	//
+	// Kept returns how many bytes of an interrupted upload of the owner can be resumed, and when the last of
+	// them was stored; Discard removes them. Their error is fs.ErrNotExist if there are none.
+	UploadFs interface {
+		Upload(ctx context.Context, name string, o UploadOptions) (Upload, error)
+		Kept(ctx context.Context, name, owner string) (int64, time.Time, error)
+		Discard(ctx context.Context, name, owner string) error
+	}
+
+	// A SweepFs is an UploadFs that can remove the interrupted uploads to which nothing was added since a time.
+	SweepFs interface {
+		SweepUploads(ctx context.Context, before time.Time) (removed int, err error)
+	}
+
+	// A ReadDirFs can list a directory as a stream, without opening it first. Each FileInfo is as that of Lstat.
+	// If the directory can't be read, the first pair has the error, and it is the only one.
+	ReadDirFs interface {
+		ReadDirSeq(name string) iter.Seq2[fs.FileInfo, error]
+	}
+
+	// A MoveDirFs moves a directory by moving its files one by one. MoveDir calls progress, from one goroutine
+	// at a time, with how many were moved. If it fails, some of the files may have both names, but none is
+	// lost. newname does not exist, but its directory does.
+	MoveDirFs interface {
+		MoveDir(ctx context.Context, oldname, newname string, progress func(files int)) error
+	}
+
 	// A CheckAuthenticator can check its users. New and Reload fail with the error of Check.
 	CheckAuthenticator interface {
 		Check() error
@@ -60,6 +102,40 @@ type (
 		FXP() bool
 	}
 )
+
+// UploadOptions say how the bytes of an upload to an UploadFs become a file.
+type UploadOptions = struct {
+	Owner string // identifies who may resume it if it is interrupted
+
+	// Offset, if not 0, resumes the interrupted upload of Owner to the same version of the file. If there is
+	// none, the bytes replace those of the existing file from Offset on, and any after them are kept.
+	Offset int64
+
+	// Append adds the bytes to the existing file, or to the interrupted upload of Owner if there is no file. If
+	// there is neither, it makes a new file.
+	Append bool
+
+	New bool // the file must not replace one
+}
+
+// Upload is an upload to an UploadFs. Its methods are called one after the other. The last call is Commit, Keep
+// or Abort. It is an alias of an unnamed interface, so that storages can return it without importing this package.
+type Upload = interface {
+	io.Writer
+
+	// Start returns the position of the first byte in the file.
+	Start() int64
+
+	// Commit makes the file. When it returns nil, the storage has confirmed the whole content. modified, if not
+	// zero, is the time of the file; else it is the current time. If Commit fails, what can be resumed is kept.
+	Commit(ctx context.Context, modified time.Time) error
+
+	// Keep ends an interrupted upload and returns how many bytes of the file can be resumed.
+	Keep(ctx context.Context) (int64, error)
+
+	// Abort removes all that was stored.
+	Abort(ctx context.Context) error
+}
 
 // Directory is opened by a DirFs: a storage with that directory as its root. It is an alias of an unnamed
 // interface, so that storages can return it without importing this package.
