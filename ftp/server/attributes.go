@@ -66,7 +66,7 @@ func applyAttributes(fsys afero.Fs, p string, was fs.FileInfo, a attributes) (fs
 			return nil, err
 		}
 	}
-	if a.time != nil {
+	if a.time != nil && !was.ModTime().Equal(*a.time) { // an UploadFs may have stored the file with that time
 		if err := fsys.Chtimes(p, *a.time, *a.time); err != nil {
 			return nil, err
 		}

@@ -1,15 +1,17 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path"
+	"time"
 )
 
 // commit closes the file and gives it its final name, or confirms that a file written in place still has that
 // name. If it fails, a hidden file stays to be resumed.
-func (u *upload) commit() error {
+func (u *upload) commit(context.Context, time.Time) error {
 	defer u.release()
 	sync := u.s.set.Sync
 	err := u.own.identify()
@@ -158,7 +160,7 @@ func (u *upload) wasSwept() bool {
 // abandon closes a file that is not whole because of err. It returns how many of its bytes are kept to be
 // resumed. A new file that got no byte is removed; so is one that filled the disk, which would keep the disk
 // full.
-func (u *upload) abandon(opened bool, err error) (kept int64) {
+func (u *upload) abandon(_ context.Context, _ bool, err error) (kept int64) {
 	defer u.release()
 	size := int64(0)
 	if fi, statErr := u.own.Stat(); statErr == nil {
@@ -178,9 +180,6 @@ func (u *upload) abandon(opened bool, err error) (kept int64) {
 		return size
 	}
 	u.keep(err)
-	if opened {
-		u.s.interrupted = u.path
-	}
 	return size
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"iter"
 	"path"
 	"path/filepath"
 	"strconv"
@@ -36,6 +37,10 @@ type dirReader interface {
 
 // dir opens a directory.
 func (l *describer) dir(p string) (dirReader, error) {
+	if files, ok := l.fs.(ReadDirFs); ok {
+		next, stop := iter.Pull2(files.ReadDirSeq(p))
+		return &streamedDir{desc: l, path: p, pull: next, stop: stop}, nil
+	}
 	f, err := l.fs.Open(p)
 	if err != nil {
 		return nil, err
@@ -89,6 +94,31 @@ func (d *plainDir) next(e *ftp.Entry) (bool, error) {
 	d.batch = d.batch[1:]
 	d.desc.entry(e, fi, path.Join(d.path, fi.Name()), d.parent)
 	return len(d.batch) > 0, nil
+}
+
+// streamedDir reads a directory of a ReadDirFs. Its first read may wait for the network, so dir does not read.
+type streamedDir struct {
+	desc *describer
+	path string
+	pull func() (fs.FileInfo, error, bool)
+	stop func()
+}
+
+func (d *streamedDir) next(e *ftp.Entry) (bool, error) {
+	fi, err, ok := d.pull()
+	switch {
+	case !ok:
+		return false, io.EOF
+	case err != nil:
+		return false, err
+	}
+	d.desc.entry(e, fi, path.Join(d.path, fi.Name()), mayRead|mayWrite|maySearch)
+	return true, nil
+}
+
+func (d *streamedDir) Close() error {
+	d.stop()
+	return nil
 }
 
 // statFailed returns the name of an entry that package os could not examine. That is not an error of the

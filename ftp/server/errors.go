@@ -44,5 +44,11 @@ func fileError(err error, path string) ftp.Reply {
 	case errors.Is(err, errors.ErrUnsupported):
 		return ftp.Replyf(504, "%s: this storage can't do that.", path)
 	}
+	if reason, ok := errors.AsType[interface {
+		error
+		Public() string
+	}](err); ok {
+		return ftp.Replyf(451, "%s: %s.", path, reason.Public())
+	}
 	return ftp.Replyf(451, "%s: the file could not be read or written.", path)
 }

@@ -4,7 +4,14 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"time"
 )
+
+// SetProgressEvery sets the time between two lines of progress, and returns the old one.
+func SetProgressEvery(d time.Duration) (old time.Duration) {
+	old, progressEvery = progressEvery, d
+	return old
+}
 
 // PartialName returns the hidden name of an upload to base by owner that replaces target. If random is not 0,
 // it is a running one.

@@ -30,9 +30,9 @@ func (s *session) size(arg string) ftp.Reply {
 	}
 	fi, err := s.account.FS.Stat(p)
 	if err != nil {
-		if part := partialOf(path.Base(p), s.owner, nil).sibling(p); errors.Is(err, fs.ErrNotExist) && s.account.Perm.Has(PermStore) {
-			if kept, err := lstat(s.account.FS, part); err == nil && kept.Mode().IsRegular() {
-				return ftp.Replyf(213, "%d", kept.Size())
+		if errors.Is(err, fs.ErrNotExist) && s.account.Perm.Has(PermStore) {
+			if kept, err := s.keptSize(p); err == nil {
+				return ftp.Replyf(213, "%d", kept)
 			}
 		}
 		return fileError(err, p)
@@ -41,6 +41,19 @@ func (s *session) size(arg string) ftp.Reply {
 		return ftp.Replyf(550, "%s: is not a regular file.", p)
 	}
 	return ftp.Replyf(213, "%d", fi.Size())
+}
+
+// keptSize returns how many bytes of an interrupted upload of the account to a new file are kept.
+func (s *session) keptSize(p string) (int64, error) {
+	if files, ok := s.account.FS.(UploadFs); ok {
+		kept, _, err := files.Kept(s.ctx(), p, s.uploadOwner())
+		return kept, err
+	}
+	kept, err := lstat(s.account.FS, partialOf(path.Base(p), s.owner, nil).sibling(p))
+	if err != nil || !kept.Mode().IsRegular() {
+		return 0, fs.ErrNotExist
+	}
+	return kept.Size(), nil
 }
 
 // mdtm returns the modification time of a file. With a time before the path it sets it: some clients do that if

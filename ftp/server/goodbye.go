@@ -39,7 +39,7 @@ func (s *session) end(p any) {
 	defer s.closeFiles()
 	defer func() { s.panicked(recover()) }() // finishTask may panic, too
 	s.panicked(p)
-	if s.task != nil {
+	for s.task != nil { // finishTask may start the end of an upload
 		s.task.abort(errHungUp)
 		s.finishTask(<-s.task.done)
 	}

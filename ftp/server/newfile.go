@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -212,7 +213,7 @@ func (u *upload) begin() error {
 // beside is called if the transfer is not done within a moment and continues beside the session (task.beside). It
 // locks the hidden file, so that other servers on this host see that it is in use (sweeper.claim). Short transfers
 // save the system call.
-func (u *upload) beside() {
+func (u *upload) beside(context.Context) {
 	if u.hidden {
 		_, _ = lock(u.fs, u.own.File)
 	}
@@ -220,7 +221,7 @@ func (u *upload) beside() {
 
 // openUnique prepares STOU: it finds a name that does not exist and reserves it, so that no other session gets
 // the same one (RFC 1123 §4.1.2.9).
-func (s *session) openUnique(p string) (*upload, error) {
+func (s *session) openUnique(p string) (incoming, error) {
 	if isDir(s.account.FS, path.Dir(p)) != nil {
 		return nil, errNoParent
 	}
@@ -239,6 +240,9 @@ func (s *session) openUnique(p string) (*upload, error) {
 				return nil, err
 			}
 			continue
+		}
+		if files, ok := s.account.FS.(UploadFs); ok {
+			return s.storedUnique(files, name, r)
 		}
 		u := s.newUpload(name)
 		u.unique, u.reserved = true, r

@@ -87,14 +87,17 @@ func (u *upload) seek(err error) error {
 		_, err = u.own.Seek(u.offset, io.SeekStart)
 	}
 	if err != nil {
-		u.abandon(false, nil)
+		u.abandon(u.s.ctx(), false, nil)
 	}
 	return err
 }
 
 // openAppend prepares APPE: at the end of an existing file or of an interrupted upload of the same account,
 // else into a new file.
-func (s *session) openAppend(p string) (*upload, error) {
+func (s *session) openAppend(p string) (incoming, error) {
+	if files, ok := s.account.FS.(UploadFs); ok {
+		return s.storedAppend(files, p)
+	}
 	u := s.newUpload(p)
 	u.append, u.newOnly = true, true
 	err := u.look()
@@ -130,7 +133,13 @@ func (u *upload) mayBeResuming() bool {
 		left := func(n partialName) bool { return n.random != 0 && n.target == fingerprint(u.old) }
 		return time.Since(u.s.srv.uploads.since) < appendPause && u.wasInterrupted(left)
 	}
-	return time.Since(fi.ModTime()) < appendPause && (u.s.interrupted == u.path || u.s.began.After(fi.ModTime()))
+	return u.s.mayHaveKept(u.path, fi.ModTime())
+}
+
+// mayHaveKept reports whether the interrupted upload to p to which nothing was added since the given time may
+// belong to this client, which may be about to resume it.
+func (s *session) mayHaveKept(p string, since time.Time) bool {
+	return time.Since(since) < appendPause && (s.interrupted == p || s.began.After(since))
 }
 
 // mayBeRunning reports whether an upload of the same account to the file is running that is older than this

@@ -59,21 +59,22 @@ func renameNew(fsys afero.Fs, oldname, newname string) error {
 // sameFile reports whether a and b describe the same file. If the storage has no identities, it can only
 // compare their types.
 func sameFile(a, b fs.FileInfo) bool {
+	_, okA := fileID(a)
+	_, okB := fileID(b)
+	if !okA && !okB {
+		return os.SameFile(a, b) || a.Mode().Type() == b.Mode().Type()
+	}
+	return isSameFile(a, b)
+}
+
+// isSameFile reports whether a and b are known to describe the same file.
+func isSameFile(a, b fs.FileInfo) bool {
 	if os.SameFile(a, b) {
 		return true
 	}
-	sysA, okA := sysOf(a)
-	sysB, okB := sysOf(b)
-	switch {
-	case okA && okB:
-		return sysA == sysB
-	case okA != okB:
-		return false
-	}
-	if dataA, dataB := memData(a), memData(b); dataA != nil || dataB != nil {
-		return dataA == dataB
-	}
-	return a.Mode().Type() == b.Mode().Type()
+	idA, okA := fileID(a)
+	idB, okB := fileID(b)
+	return okA && okB && idA == idB
 }
 
 // fileID returns a value that identifies a file while it is open. ok is false if the storage has no identities.

@@ -54,16 +54,14 @@ type Swept struct {
 // and every six hours. In between it sweeps once more when files that were too young at first are old enough:
 // after seconds if they can be locked, and after a quarter of an hour. It returns when ctx ends or the server
 // closes. For each sweep it calls roots, which returns the trees that uploads may go to. With
-// Options.UploadInPlace it does nothing.
+// Options.UploadInPlace it sweeps only those that are an UploadFs.
 func (s *Server) KeepSwept(ctx context.Context, roots func() []afero.Fs) {
 	again, later := true, true // extra sweeps still to come: one after seconds, one after deadAfter
 	for {
 		set := s.set.Load()
 		young := false
-		if !set.UploadInPlace {
-			for _, root := range roots() {
-				young = s.sweep(ctx, set, root) || young
-			}
+		for _, root := range roots() {
+			young = s.sweep(ctx, set, root) || young
 		}
 		wait := sweepEvery
 		switch {
@@ -85,6 +83,13 @@ func (s *Server) KeepSwept(ctx context.Context, roots func() []afero.Fs) {
 // sweep sweeps one tree and logs what it did. It reports whether it has left something only because that was
 // too young.
 func (s *Server) sweep(ctx context.Context, set *settings, root afero.Fs) (young bool) {
+	if _, ok := root.(UploadFs); ok {
+		s.sweepStored(ctx, set, root)
+		return false
+	}
+	if set.UploadInPlace {
+		return false
+	}
 	w := &sweeper{ctx: ctx, fs: root, now: time.Now(), idle: set.deadAfter(), left: sweepEntries, uploads: s.uploads}
 	w.walk()
 	if w.did != (Swept{}) {
@@ -94,6 +99,21 @@ func (s *Server) sweep(ctx context.Context, set *settings, root afero.Fs) (young
 		set.Log.Warn("can't sweep partial uploads", "err", w.err)
 	}
 	return w.young
+}
+
+// sweepStored makes a storage remove the interrupted uploads that it has kept for too long.
+func (s *Server) sweepStored(ctx context.Context, set *settings, root afero.Fs) {
+	files, ok := root.(SweepFs)
+	if !ok {
+		return
+	}
+	removed, err := files.SweepUploads(ctx, time.Now().Add(-keptFor))
+	if removed > 0 {
+		set.Log.Info("removed or kept partial uploads", "resumable", 0, "removed", removed)
+	}
+	if err != nil && ctx.Err() == nil {
+		set.Log.Warn("can't sweep partial uploads", "err", err)
+	}
 }
 
 // Sweep walks a tree and tidies the partial uploads that killed servers left. If none has been written to for

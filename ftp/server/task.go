@@ -38,13 +38,19 @@ type task struct {
 	// control connection: the client may be gone. A transfer needs no such limit, because its data connection
 	// shows when the client is gone.
 	afterHangUp time.Duration
-	opener      *dtp.Opener    // of the data connection; nil: no transfer
-	reused      bool           // the data connection was open before (125 instead of 150)
-	protection  ftp.Protection // of the data connection
-	begin       func() error   // called before the first byte moves; may be nil
-	beside      func()         // called by start, before work runs on its own goroutine; may be nil
+	opener      *dtp.Opener           // of the data connection; nil: no transfer
+	reused      bool                  // the data connection was open before (125 instead of 150)
+	protection  ftp.Protection        // of the data connection
+	begin       func() error          // called before the first byte moves; may be nil
+	beside      func(context.Context) // called by start, before work runs on its own goroutine; may be nil
+	remote      bool                  // the storage may make the transfer wait: it must not run on the owner's goroutine
+	ending      bool                  // the end of an upload: neither ABOR nor the end of the connection stops it
 	work        func(ctx context.Context, j *task) dtp.Result
 	finish      func(dtp.Result) ftp.Reply // called by the owner, exactly once
+
+	// partial is the code of the only reply of the task, of which opened has lines; 0: opened has whole replies.
+	partial ftp.Code
+	begun   bool // a line of that reply was sent
 
 	opened chan ftp.Reply  // the 150 when the data connection is open, and then a 110 for each restart marker
 	done   chan dtp.Result // the result of work
@@ -62,8 +68,12 @@ var (
 	errCutShort = errors.New("the TLS data connection ended without close_notify")
 )
 
-// abort cancels the work of the task. Any goroutine may call it.
-func (j *task) abort(why error) { j.cancel(why) }
+// abort cancels the work of the task, unless it is ending. Any goroutine may call it.
+func (j *task) abort(why error) {
+	if !j.ending {
+		j.cancel(why)
+	}
+}
 
 // inputEnded is called when the client has closed its side of the control connection.
 func (j *task) inputEnded() {
@@ -82,7 +92,7 @@ func (s *session) start(j *task) ftp.Reply {
 	j.wake = s.alarm.wake
 	s.task = j
 	if j.beside != nil {
-		j.beside()
+		j.beside(j.ctx)
 	}
 	if s.inputEnded { // the client's side closed before this task began
 		j.inputEnded()
@@ -100,6 +110,33 @@ func (s *session) start(j *task) ftp.Reply {
 	return ftp.Reply{}
 }
 
+// replyEarly sends a reply of a task before its end, or a line of its reply.
+func (s *session) replyEarly(j *task, r ftp.Reply) {
+	if j.partial == 0 {
+		s.reply(j.cmd, r)
+		return
+	}
+	j.begun = true
+	s.out = fmt.Appendf(s.out, "%d-%s\r\n", j.partial, r.Text())
+	s.flush()
+}
+
+// breakOff ends a session whose task has failed after a part of its reply was sent. The first line of a reply has its
+// code, and the last line must have the same (RFC 959 §4.2), so the failure can only be shown by having no last line.
+func (s *session) breakOff(j *task, r ftp.Reply) {
+	s.out = fmt.Appendf(s.out, "%d-FAILED: %s\r\n", j.partial, r.Text())
+	s.dead = &ftp.Error{Verb: j.cmd.Verb, Reply: r}
+}
+
+// progress sends a line of the reply of a task that has a partial one. It does not wait.
+func (j *task) progress(line string) {
+	select {
+	case j.opened <- ftp.NewReply(j.partial, line):
+		j.wake()
+	default:
+	}
+}
+
 // hasNews reports whether handleTaskNews has something to do.
 func (j *task) hasNews() bool { return len(j.opened) > 0 || len(j.done) > 0 }
 
@@ -107,7 +144,7 @@ func (j *task) hasNews() bool { return len(j.opened) > 0 || len(j.done) > 0 }
 func (s *session) handleTaskNews() {
 	select {
 	case r := <-s.task.opened:
-		s.reply(s.task.cmd, r)
+		s.replyEarly(s.task, r)
 		return
 	default:
 	}
@@ -134,7 +171,7 @@ func (s *session) waitTask() {
 	}
 	select {
 	case r := <-s.task.opened:
-		s.reply(s.task.cmd, r)
+		s.replyEarly(s.task, r)
 		return
 	case res := <-s.task.done:
 		s.finishTask(res)
@@ -153,13 +190,13 @@ func (s *session) finishTask(res dtp.Result) {
 	s.idleBy = time.Time{}
 	select {
 	case r := <-j.opened:
-		s.reply(j.cmd, r)
+		s.replyEarly(j, r)
 	default:
 	}
 	// The data connection goes back first, because finish may start the next transfer of a chain.
 	s.keep(res.Kept)
 	// In stream mode the end of the data connection alone does not say that the upload is whole.
-	if res.Err == nil && j.dir == ftp.Store && j.opener != nil && s.params.Mode == ftp.Stream {
+	if res.Err == nil && j.dir == ftp.Store && j.opener != nil && !j.ending && s.params.Mode == ftp.Stream {
 		res.Err = s.whole(j, res)
 	}
 	var why error
@@ -171,7 +208,7 @@ func (s *session) finishTask(res dtp.Result) {
 	if why != nil && s.task != nil {
 		s.task.abort(why) // finish has started a follow-up task: what stopped this one stops it, too
 	}
-	if j.opener != nil {
+	if j.opener != nil && s.task == nil {
 		err := res.Err
 		if err == nil && r.Code.Class() > ftp.Completion {
 			err = &ftp.Error{Verb: j.cmd.Verb, Reply: r}
@@ -181,7 +218,11 @@ func (s *session) finishTask(res dtp.Result) {
 			Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Protection: j.protection, Err: err,
 		})
 	}
-	if r.Code != 0 { // else the follow-up task replies
+	switch {
+	case r.Code == 0: // the follow-up task replies
+	case j.begun && r.Code != j.partial:
+		s.breakOff(j, r)
+	default:
 		s.reply(j.cmd, r)
 	}
 	if errors.Is(res.Err, errPanicked) {
@@ -217,8 +258,10 @@ func (s *session) transfer(j *task, d dtp.Job) ftp.Reply {
 	}
 	j.reused = opener.IsOpen()
 	near := time.Since(s.waitBegan) < nearTime
-	if t := opener.StartNow(d, quickWait, near); t != nil {
-		return s.transferNow(t, j)
+	if !j.remote {
+		if t := opener.StartNow(d, quickWait, near); t != nil {
+			return s.transferNow(t, j)
+		}
 	}
 	d.Opened = func(c *dtp.Conn) error {
 		j.opened <- j.opening(c.Stance)

@@ -83,3 +83,7 @@ const (
 	publicIPRetry = 10 * time.Second
 	publicIPWait  = 10 * time.Second
 )
+
+// progressEvery is the time between two lines that show that a long command still runs. Clients wait for a reply
+// for 30 s (ncftp) or more. It is a variable only for tests.
+var progressEvery = 10 * time.Second

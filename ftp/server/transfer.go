@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"strings"
@@ -125,34 +124,6 @@ func (s *session) stou(arg string) ftp.Reply {
 		return uploadError(err, s.resolve(arg))
 	}
 	return s.receive(u, "STOU", arg)
-}
-
-// receive starts the transfer of an upload: the task fills it, and finish commits or abandons it.
-func (s *session) receive(u *upload, verb, arg string) ftp.Reply {
-	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: u.path, dir: ftp.Store, offset: u.offset, unique: u.unique}
-	j.begin, j.beside = u.begin, u.beside
-	j.finish = func(res dtp.Result) ftp.Reply {
-		if res.Err == nil {
-			if err := u.commit(); err != nil {
-				return uploadError(err, u.path)
-			}
-			if u.unique {
-				return ftp.Replyf(226, "Done: %d bytes. FILE: %s", res.Bytes, u.path)
-			}
-			return s.verdict(j, res)
-		}
-		kept := u.abandon(res.Opened, res.Err)
-		// These errors need a more exact reply than verdict gives.
-		if noSpace(res.Err) && kept == 0 || errors.Is(res.Err, errBusy) {
-			return uploadError(res.Err, u.path)
-		}
-		reply := s.verdict(j, res)
-		if kept > 0 && reply.Code == 426 {
-			reply.Lines[0] += fmt.Sprintf(" The first %d are kept: resume with REST %d and STOR, or with APPE.", kept, kept)
-		}
-		return reply
-	}
-	return s.transfer(j, dtp.Job{Sink: u.sink(), Type: s.params.Type, Marker: j.mark})
 }
 
 // rest sets the offset of the next transfer.

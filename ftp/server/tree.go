@@ -1,13 +1,18 @@
 package server
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"miniftp/ftp"
+	"miniftp/ftp/dtp"
 )
 
 func treeRows() []row {
@@ -128,9 +133,8 @@ func (s *session) leftovers(p string) ([]string, error) {
 func (s *session) dele(arg string) ftp.Reply {
 	p := s.resolve(arg)
 	fi, err := lstat(s.account.FS, p)
-	part := partialOf(path.Base(p), s.owner, fi).sibling(p)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && s.account.FS.Remove(part) == nil:
+	case errors.Is(err, fs.ErrNotExist) && s.discardKept(p, nil) == nil:
 		return ftp.Replyf(250, "The interrupted upload of %s is deleted.", p)
 	case err != nil:
 		return fileError(err, p)
@@ -140,9 +144,21 @@ func (s *session) dele(arg string) ftp.Reply {
 	if err := s.account.FS.Remove(p); err != nil {
 		return fileError(err, p)
 	}
-	_ = s.account.FS.Remove(part)
-	_ = s.account.FS.Remove(partialOf(path.Base(p), s.owner, nil).sibling(p))
+	_ = s.discardKept(p, fi)
+	_ = s.discardKept(p, nil)
 	return ftp.Replyf(250, "%s is deleted.", p)
+}
+
+// discardKept removes the interrupted upload of the account to the file at p, which was to replace old; nil: a new
+// file. A storage that keeps uploads itself has only one.
+func (s *session) discardKept(p string, old fs.FileInfo) error {
+	if files, ok := s.account.FS.(UploadFs); ok {
+		if old != nil {
+			return nil
+		}
+		return files.Discard(s.ctx(), p, s.uploadOwner())
+	}
+	return s.account.FS.Remove(partialOf(path.Base(p), s.owner, old).sibling(p))
 }
 
 func (s *session) rnfr(arg string) ftp.Reply {
@@ -169,10 +185,7 @@ func (s *session) rnto(arg string) ftp.Reply {
 	if to == "/" || strings.HasPrefix(to, from+"/") {
 		return ftp.Replyf(553, "%s can't be moved into itself.", from)
 	}
-	if r := s.rename(from, to); r.Code != 0 {
-		return r
-	}
-	return ftp.Replyf(250, "%s is now %s.", from, to)
+	return s.rename(from, to)
 }
 
 // rename moves a file or a directory. It replaces a file only if the account has the permission to, and never
@@ -185,7 +198,7 @@ func (s *session) rename(from, to string) ftp.Reply {
 	}
 	target, err := lstat(files, to)
 	switch {
-	case err == nil && sameFile(source, target): // another spelling of from, or a hard link
+	case err == nil && isSameFile(source, target): // another spelling of from, or a hard link
 		err = files.Rename(from, to)
 	case err == nil && target.IsDir():
 		return fileError(fs.ErrExist, to)
@@ -199,6 +212,9 @@ func (s *session) rename(from, to string) ftp.Reply {
 		if err := isDir(files, path.Dir(to)); err != nil {
 			return fileError(err, path.Dir(to))
 		}
+		if mover, ok := files.(MoveDirFs); ok && source.IsDir() {
+			return s.moveDir(mover, from, to)
+		}
 		err = renameNew(files, from, to)
 		if errors.Is(err, fs.ErrExist) { // it has appeared since lstat
 			return fileError(err, to)
@@ -206,12 +222,58 @@ func (s *session) rename(from, to string) ftp.Reply {
 	default:
 		return fileError(err, to)
 	}
+	return s.renamed(from, to, err)
+}
+
+// renamed returns the reply to a rename that ended with err.
+func (s *session) renamed(from, to string, err error) ftp.Reply {
 	if err == nil {
-		return ftp.Reply{}
+		return ftp.Replyf(250, "%s is now %s.", from, to)
 	}
 	blamed := from
-	if _, gone := lstat(files, from); gone == nil && !errors.Is(err, fs.ErrPermission) {
+	if _, gone := lstat(s.account.FS, from); gone == nil && !errors.Is(err, fs.ErrPermission) {
 		blamed = to
 	}
 	return fileError(err, blamed)
+}
+
+// moveDir moves a directory file by file, in a task. As long as it runs, a line of the reply says now and then how
+// far it is, so that neither the client nor a firewall takes the connection for dead.
+func (s *session) moveDir(files MoveDirFs, from, to string) ftp.Reply {
+	var moved atomic.Int64
+	j := &task{cmd: ftp.Command{Verb: "RNTO", Arg: to}, path: to, inTurn: true, partial: 250}
+	j.work = func(ctx context.Context, j *task) dtp.Result {
+		every := time.NewTicker(progressEvery)
+		defer every.Stop()
+		over := make(chan struct{})
+		defer close(over)
+		go func() {
+			for {
+				select {
+				case <-every.C:
+					j.progress(fmt.Sprintf("Moving %s to %s: %d files so far", from, to, moved.Load()))
+				case <-over:
+					return
+				}
+			}
+		}()
+		return dtp.Result{Err: files.MoveDir(ctx, from, to, func(n int) { moved.Store(int64(n)) })}
+	}
+	j.finish = func(res dtp.Result) ftp.Reply {
+		reply := s.moved(j, from, res.Err)
+		s.emitChanged(j.cmd, from, reply)
+		return reply
+	}
+	return s.start(j)
+}
+
+// moved returns the reply to a moveDir that ended with err.
+func (s *session) moved(j *task, from string, err error) ftp.Reply {
+	switch {
+	case errors.Is(err, errPanicked):
+		return s.verdict(j, dtp.Result{Err: err})
+	case errors.Is(err, context.Canceled):
+		return ftp.Replyf(451, "%s: was not moved: the command was stopped.", from)
+	}
+	return s.renamed(from, j.path, err)
 }

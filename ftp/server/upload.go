@@ -76,8 +76,17 @@ var (
 	errPaused   = errors.New("an upload was interrupted a moment ago")
 )
 
+// A resumesAt is the error of an UploadFs for an interrupted upload that can be resumed only at that offset.
+type resumesAt interface{ ResumeAt() int64 }
+
 // uploadError returns the reply to an upload to p that failed with err.
 func uploadError(err error, p string) ftp.Reply {
+	if at, ok := errors.AsType[interface {
+		error
+		resumesAt
+	}](err); ok {
+		return ftp.Replyf(554, "%s: its interrupted upload can be resumed only at byte %d: send REST %d, or the whole file.", p, at.ResumeAt(), at.ResumeAt())
+	}
 	switch {
 	case errors.Is(err, errExists):
 		return ftp.Replyf(550, "%s: permission denied: it exists, and this account may not replace files.", p)
@@ -130,7 +139,7 @@ func (s *session) newUpload(p string) *upload {
 }
 
 // prepared returns u if err is nil; otherwise it releases u.
-func (u *upload) prepared(err error) (*upload, error) {
+func (u *upload) prepared(err error) (incoming, error) {
 	if err != nil {
 		u.release()
 		return nil, err
@@ -151,6 +160,12 @@ func (u *upload) release() {
 	u.closeDir()
 }
 
+func (u *upload) where() (string, int64, bool) { return u.path, u.offset, u.unique }
+
+func (u *upload) isRemote() bool { return false }
+
+func (u *upload) ended() {}
+
 func (u *upload) closeDir() {
 	if u.dir != nil {
 		_ = u.dir.Close()
@@ -159,7 +174,10 @@ func (u *upload) closeDir() {
 }
 
 // openUpload prepares a STOR that starts at offset.
-func (s *session) openUpload(p string, offset int64) (*upload, error) {
+func (s *session) openUpload(p string, offset int64) (incoming, error) {
+	if files, ok := s.account.FS.(UploadFs); ok {
+		return s.storedUpload(files, p, offset)
+	}
 	u := s.newUpload(p)
 	u.offset = offset
 	err := u.look()

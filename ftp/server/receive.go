@@ -1,0 +1,119 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
+)
+
+// incoming is a file that is being received: an upload, which this server writes and renames, or a
+// storedUpload, which the storage turns into a file itself.
+type incoming interface {
+	// where returns the path of the file in the session's tree, the position of the first byte, and whether the
+	// name was chosen by STOU.
+	where() (path string, offset int64, unique bool)
+
+	// sink returns where the bytes go.
+	sink() io.Writer
+
+	// begin is called when the data connection is open. No file that existed before is changed earlier.
+	begin() error
+
+	// beside is called if the transfer continues beside the session, in a task with the context ctx.
+	beside(ctx context.Context)
+
+	// ended is called by the owner when the data connection has ended.
+	ended()
+
+	// commit makes the file. modified, if not zero, is a time that the client is going to set. abandon is called instead if the upload is not whole because of err; opened reports
+	// whether the data connection was open. It returns how many bytes of the file can be resumed.
+	commit(ctx context.Context, modified time.Time) error
+	abandon(ctx context.Context, opened bool, err error) (kept int64)
+
+	// isRemote reports whether writing, commit and abandon may wait for the network, so that the owner of a session
+	// must not do it.
+	isRemote() bool
+}
+
+// receive starts the transfer of an upload: the task fills it, and finish commits or abandons it. If that may
+// take long, finish starts a second task for it.
+func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
+	path, offset, unique := u.where()
+	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: path, dir: ftp.Store, offset: offset, unique: unique}
+	j.begin, j.beside, j.remote = u.begin, u.beside, u.isRemote()
+	j.finish = func(res dtp.Result) ftp.Reply {
+		u.ended()
+		if !u.isRemote() {
+			reply, kept := s.received(s.ctx(), j, u, res, time.Time{})
+			s.noteInterrupted(path, res, kept)
+			return reply
+		}
+		// The data connection has ended: only the end of the upload is still to come, which nothing may stop.
+		end := &task{cmd: j.cmd, path: path, dir: j.dir, offset: offset, opener: j.opener, protection: j.protection, ending: true}
+		modified := s.heldTime(path)
+		var reply ftp.Reply
+		var kept int64
+		end.work = func(ctx context.Context, _ *task) dtp.Result {
+			reply, kept = s.received(ctx, j, u, res, modified)
+			over := res
+			over.Kept = nil // the first task has given it back
+			return over
+		}
+		end.finish = func(over dtp.Result) ftp.Reply {
+			if errors.Is(over.Err, errPanicked) {
+				return s.verdict(j, over)
+			}
+			s.noteInterrupted(path, res, kept)
+			return reply
+		}
+		return s.start(end)
+	}
+	return s.transfer(j, dtp.Job{Sink: u.sink(), Type: s.params.Type, Marker: j.mark})
+}
+
+// received ends an upload and returns the final reply, and how many bytes are kept to be resumed.
+func (s *session) received(ctx context.Context, j *task, u incoming, res dtp.Result, modified time.Time) (ftp.Reply, int64) {
+	if res.Err == nil {
+		switch err := u.commit(ctx, modified); {
+		case err != nil:
+			return uploadError(err, j.path), 0
+		case j.unique:
+			return ftp.Replyf(226, "Done: %d bytes. FILE: %s", res.Bytes, j.path), 0
+		}
+		return s.verdict(j, res), 0
+	}
+	kept := u.abandon(ctx, res.Opened, res.Err)
+	// These errors need a more exact reply than verdict gives.
+	if noSpace(res.Err) && kept == 0 || errors.Is(res.Err, errBusy) {
+		return uploadError(res.Err, j.path), kept
+	}
+	reply := s.verdict(j, res)
+	if kept > 0 && reply.Code == 426 {
+		reply.Lines[0] += fmt.Sprintf(" The first %d are kept: resume with REST %d and STOR, or with APPE.", kept, kept)
+	}
+	return reply, kept
+}
+
+// noteInterrupted records the last upload of the session that was interrupted (see mayBeResuming).
+func (s *session) noteInterrupted(path string, res dtp.Result, kept int64) {
+	if res.Err != nil && res.Opened && kept > 0 {
+		s.interrupted = path
+	}
+}
+
+// heldTime returns the time that the client sets for the file at path, if the next command is a held MFMT that does
+// so. A storage can then store the file with that time, instead of making a second version of it.
+func (s *session) heldTime(path string) time.Time {
+	if len(s.held) == 0 || s.held[0].Verb != "MFMT" || !s.account.Perm.Has(PermChange) {
+		return time.Time{}
+	}
+	if at, name, ok := timeAndPath(s.held[0].Arg); ok && s.resolve(name) == path {
+		return at
+	}
+	return time.Time{}
+}

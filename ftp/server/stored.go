@@ -1,0 +1,192 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"syscall"
+	"time"
+)
+
+// storedUpload is an upload to an UploadFs. The storage decides how the bytes become a file; this type checks
+// first whether the account may write it, with the same rules as upload, and gives the errors of the storage
+// their meaning.
+type storedUpload struct {
+	s        *session
+	files    UploadFs
+	path     string
+	old      fs.FileInfo // the file when the upload began; nil: none
+	newOnly  bool        // APPE to a new file
+	unique   bool        // STOU
+	reserved reservation // the name, if unique
+	inner    Upload
+	stop     context.CancelFunc // ends the calls of Write
+	detach   func() bool        // parts stop from the end of the task; nil: beside was not called
+}
+
+// look examines the final name and checks that it may be written to.
+func (u *storedUpload) look() error {
+	if u.s.srv.uploads.isReserved(u.s.account, u.path) {
+		return errReserved
+	}
+	fi, err := lstat(u.s.account.FS, u.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if isDir(u.s.account.FS, path.Dir(u.path)) != nil {
+			return errNoParent
+		}
+		return nil
+	case err != nil:
+		return err
+	case fi.IsDir():
+		return errIsDir
+	case !u.s.account.Perm.Has(PermOverwrite):
+		return errExists
+	}
+	u.old = fi
+	return nil
+}
+
+// open begins the upload.
+func (u *storedUpload) open(o UploadOptions) (incoming, error) {
+	o.Owner = u.s.uploadOwner()
+	ctx, stop := context.WithCancel(u.s.ctx())
+	inner, err := u.files.Upload(ctx, u.path, o)
+	if err != nil {
+		stop()
+		if u.unique {
+			u.s.srv.uploads.release(u.reserved)
+		}
+		return nil, u.meaning(err)
+	}
+	u.inner, u.stop = inner, stop
+	return u, nil
+}
+
+// storedUpload prepares a STOR that starts at offset.
+func (s *session) storedUpload(files UploadFs, p string, offset int64) (incoming, error) {
+	u := &storedUpload{s: s, files: files, path: p}
+	if err := u.look(); err != nil {
+		return nil, err
+	}
+	if offset > 0 {
+		if err := u.mayResume(offset); err != nil {
+			return nil, err
+		}
+	}
+	return u.open(UploadOptions{Offset: offset, New: u.old == nil && !s.account.Perm.Has(PermOverwrite)})
+}
+
+// mayResume returns nil if an interrupted upload of the account or, if there is none, the existing file has that
+// many bytes.
+func (u *storedUpload) mayResume(offset int64) error {
+	kept, _, err := u.kept()
+	switch {
+	case err == nil && offset > kept:
+		return errWasCut
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	case u.old == nil || offset > u.old.Size():
+		return errPastEnd
+	}
+	return nil
+}
+
+func (u *storedUpload) kept() (int64, time.Time, error) {
+	return u.files.Kept(u.s.ctx(), u.path, u.s.uploadOwner())
+}
+
+// storedAppend prepares APPE (see openAppend).
+func (s *session) storedAppend(files UploadFs, p string) (incoming, error) {
+	u := &storedUpload{s: s, files: files, path: p}
+	if err := u.look(); err != nil {
+		return nil, err
+	}
+	if u.old != nil {
+		if _, since, err := u.kept(); err == nil && s.mayHaveKept(p, since) {
+			return nil, errPaused
+		}
+	}
+	u.newOnly = u.old == nil
+	return u.open(UploadOptions{Append: true, New: u.newOnly})
+}
+
+// storedUnique prepares STOU to a name that r reserves among the sessions of this server.
+func (s *session) storedUnique(files UploadFs, p string, r reservation) (incoming, error) {
+	u := &storedUpload{s: s, files: files, path: p, unique: true, reserved: r}
+	return u.open(UploadOptions{New: true})
+}
+
+// meaning returns an error that uploadError has a reply for.
+func (u *storedUpload) meaning(err error) error {
+	switch {
+	case errors.Is(err, syscall.ESTALE):
+		return errMoved
+	case errors.Is(err, syscall.EBUSY):
+		return errBusy
+	case !errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTEMPTY):
+		return err
+	case u.newOnly:
+		return errAppeared
+	}
+	return errTaken
+}
+
+func (u *storedUpload) where() (string, int64, bool) { return u.path, u.inner.Start(), u.unique }
+
+// sink hides all methods but Write, because the storage may have others that package io would prefer.
+func (u *storedUpload) sink() io.Writer { return struct{ io.Writer }{u.inner} }
+
+func (u *storedUpload) isRemote() bool { return true }
+
+func (u *storedUpload) begin() error { return nil }
+
+// beside makes the end of the task end the wait of a Write.
+func (u *storedUpload) beside(ctx context.Context) { u.detach = context.AfterFunc(ctx, u.stop) }
+
+// ended lets the storage complete what it does in the background for an earlier Write, because the task may have
+// ended well.
+func (u *storedUpload) ended() {
+	if u.detach != nil {
+		u.detach()
+	}
+}
+
+func (u *storedUpload) commit(ctx context.Context, modified time.Time) error {
+	defer u.release()
+	if err := u.inner.Commit(ctx, modified); err != nil {
+		return u.meaning(err)
+	}
+	return nil
+}
+
+func (u *storedUpload) abandon(ctx context.Context, _ bool, err error) (kept int64) {
+	defer u.release()
+	if noSpace(err) || u.unique { // an interrupted STOU can't be resumed: its client does not ask for the same name again
+		_ = u.inner.Abort(ctx)
+		return 0
+	}
+	kept, keepErr := u.inner.Keep(ctx)
+	if keepErr != nil {
+		u.s.set.Log.Warn("an interrupted upload could not be kept", "session", u.s.control.ID, "err", keepErr)
+		return 0
+	}
+	return kept
+}
+
+func (u *storedUpload) release() {
+	u.stop()
+	if u.unique {
+		u.s.srv.uploads.release(u.reserved)
+	}
+}
+
+// uploadOwner identifies to a storage the user to whom interrupted uploads belong.
+func (s *session) uploadOwner() string {
+	return s.account.owner(cmp.Or(s.account.Name, s.identity.user))
+}
