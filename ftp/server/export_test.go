@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"io/fs"
 	"path"
 	"regexp"
@@ -11,6 +12,24 @@ import (
 func SetProgressEvery(d time.Duration) (old time.Duration) {
 	old, progressEvery = progressEvery, d
 	return old
+}
+
+// NewMemState returns a State in memory, which servers of a test can share.
+func NewMemState() State { return &sharedMem{newMemState()} }
+
+// sharedMem hides the type of the default, which no other server has.
+type sharedMem struct{ *memState }
+
+// SetSharing sets the times of shared state, and returns a function that restores them.
+func SetSharing(lease, bans time.Duration) (restore func()) {
+	oldLease, oldBans := leaseTime, bansEvery
+	leaseTime, bansEvery = lease, bans
+	return func() { leaseTime, bansEvery = oldLease, oldBans }
+}
+
+// UpdateState is updateState for a number.
+func UpdateState(ctx context.Context, s State, key string, change func(*int) error) (int, error) {
+	return updateState(ctx, s, key, change)
 }
 
 // PartialName returns the hidden name of an upload to base by owner that replaces target. If random is not 0,

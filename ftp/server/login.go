@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 	late := s.loginBy
 	var account *Account
 	var files io.Closer
+	var leased *leasedSession
 	var noHome error
 	j := &task{cmd: ftp.Command{Verb: verb}, login: true, inTurn: true}
 	j.work = func(ctx context.Context, _ *task) dtp.Result {
@@ -37,13 +39,16 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 			return err
 		})
 		if err == nil {
+			leased, err = s.srv.lease(ctx, account, cmp.Or(account.Name, login.User))
+		}
+		if err == nil {
 			account, files, noHome, err = openFiles(ctx, account)
 		}
 		return dtp.Result{Err: err}
 	}
 	j.finish = func(res dtp.Result) ftp.Reply {
 		s.setLogin(nil)
-		s.files = files
+		s.files, s.leased = files, leased
 		r := s.finishLogin(account, login.User, res.Err)
 		if s.account == nil {
 			s.closeFiles()
@@ -100,8 +105,12 @@ func openFiles(ctx context.Context, account *Account) (own *Account, files io.Cl
 	return &a, files, noHome, nil
 }
 
-// closeFiles closes what Account.Open has opened.
+// closeFiles closes what Account.Open has opened, and gives up the lease of the session.
 func (s *session) closeFiles() {
+	if s.leased != nil {
+		_ = s.leased.Close()
+		s.leased = nil
+	}
 	if s.files != nil {
 		_ = s.files.Close()
 		s.files = nil
@@ -127,6 +136,10 @@ func (s *session) finishLogin(account *Account, user string, err error) ftp.Repl
 	case err != nil && (s.stopping.Load() || s.ctx().Err() != nil || errors.Is(err, errHungUp)):
 		return ftp.NewReply(421, s.stopText())
 	case err != nil:
+		if no, ok := errors.AsType[*refusal](err); ok {
+			s.emitRefused(shown+": "+no.why, no.reason)
+			return ftp.NewReply(421, no.text)
+		}
 		return s.loginFailed(shown, err)
 	}
 	name := account.Name

@@ -99,6 +99,10 @@ type Options struct {
 	FXPTLS    *tls.Config
 	ListenTLS []string // addresses for ListenAndServe where TLS comes first, without AUTH (implicit TLS)
 
+	// State is shared with other servers of the same service: quotas, Account.MaxSessions and bans then count for
+	// all of them. nil: in the memory of this process. Reload does not change it.
+	State State
+
 	Observer ftp.Observer // receives all events
 	Log      *slog.Logger // gets panics and other trouble of the server; default slog.Default()
 }
@@ -118,6 +122,9 @@ func (o *Options) setDefaults() {
 	defaultTo(&o.MaxHashes, halfOfTheProcessors())
 	defaultTo(&o.HashTimeout, 5*time.Minute)
 	defaultTo(&o.Log, slog.Default())
+	if o.State == nil {
+		o.State = newMemState()
+	}
 	if len(o.Listen) == 0 && len(o.ListenTLS) == 0 {
 		o.Listen = []string{"127.0.0.1:2121"}
 	}
@@ -147,6 +154,9 @@ func newSettings(opts Options, old *settings) (*settings, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	opts.setDefaults()
+	if old != nil {
+		opts.State = old.State
+	}
 	set := &settings{Options: opts, rate: dtp.NewRate(opts.Rate), hashRate: dtp.NewRate(opts.HashRate), public: newPublicIP(opts.PublicIP, old)}
 	if opts.TLS != nil {
 		set.tls = opts.TLS.Clone()

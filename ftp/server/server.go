@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -37,6 +38,9 @@ type Server struct {
 	ahead      atomic.Int64 // bytes of held commands of sessions whose login is being judged
 	sorts      atomic.Int64 // entries that listings keep in memory to sort them
 	guard      *guard.Logins
+	id         string // in a State
+	leases     *leases
+	sharing    sync.Once // starts keepShared
 	verifier   *verifier
 	uploads    *uploads
 	hashes     *guard.Queue   // slots for hashes of files
@@ -60,9 +64,14 @@ func New(opts Options) (*Server, error) {
 		hashes:     guard.NewQueue(set.MaxHashes),
 		turnedAway: make(chan struct{}, maxTurnedAway),
 		stopped:    make(chan struct{}),
+		id:         rand.Text(),
 		empty:      make(chan struct{}),
 	}
 	s.set.Store(set)
+	s.leases = &leases{srv: s, own: map[string]int{}}
+	if s.shares() {
+		s.guard.OnBan = s.publishBan
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -203,6 +212,9 @@ func (s *Server) serve(l net.Listener, tlsFirst bool) error {
 		return ErrServerClosed
 	}
 	defer s.untrack(l)
+	if s.shares() {
+		s.sharing.Do(func() { s.goBackground(s.keepShared) })
+	}
 	s.publicIP(s.set.Load()) // starts the lookup, so that the first client need not do without
 	for full := false; ; {
 		conn, err := l.Accept()

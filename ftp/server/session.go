@@ -59,8 +59,9 @@ type session struct {
 	// The login. Before it account is nil.
 	identity    identity
 	account     *Account
-	files       io.Closer     // of the account, if it opens them for each session
-	down, up    *rate.Limiter // of the account
+	files       io.Closer      // of the account, if it opens them for each session
+	leased      *leasedSession // with Options.State
+	down, up    *rate.Limiter  // of the account
 	cwd         string
 	owner       uint32  // hash of Account.Owner, for the names of partial uploads
 	interrupted string  // the final name of the last upload that was interrupted

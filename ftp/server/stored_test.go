@@ -29,7 +29,7 @@ type bucket struct {
 	mu      sync.Mutex
 	kept    map[string]*keptUpload // by owner and name
 	swept   time.Time
-	wrote   atomic.Int64 // bytes written
+	wrote   atomic.Int64  // bytes written
 	blocked chan struct{} // if not nil: Write waits for it, or for its context
 	commits chan struct{} // if not nil: Commit sends to it when it begins, and then waits for it
 	mtime   time.Time     // of the last Commit
@@ -404,7 +404,8 @@ func TestMoveDir(t *testing.T) {
 // A move that takes long sends lines of its reply. If it fails after that, the reply has no last line, because that
 // could only say 250.
 func TestMoveDirProgress(t *testing.T) {
-	defer server.SetProgressEvery(server.SetProgressEvery(time.Millisecond))
+	old := server.SetProgressEvery(time.Millisecond)
+	t.Cleanup(func() { server.SetProgressEvery(old) })
 	b := newBucket()
 	check(t, b.Mkdir("/d", 0o755))
 	write(t, b, "/d/f", "x")

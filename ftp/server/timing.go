@@ -77,6 +77,11 @@ const (
 	// sweepEvery is the time between two sweeps, which walk all trees.
 	sweepEvery = 6 * time.Hour
 
+	// stateWait bounds one task with shared state (State). updatePause is the first wait after a change by another
+	// server.
+	stateWait   = 20 * time.Second
+	updatePause = 5 * time.Millisecond
+
 	// The public address is looked up again after publicIPAge, or after publicIPRetry if the last lookup
 	// failed. A lookup may take publicIPWait.
 	publicIPAge   = time.Minute
@@ -84,6 +89,13 @@ const (
 	publicIPWait  = 10 * time.Second
 )
 
-// progressEvery is the time between two lines that show that a long command still runs. Clients wait for a reply
-// for 30 s (ncftp) or more. It is a variable only for tests.
-var progressEvery = 10 * time.Second
+// These are variables only for tests.
+var (
+	// progressEvery is the time between two lines that show that a long command still runs. Clients wait for a
+	// reply for 30 s (ncftp) or more.
+	progressEvery = 10 * time.Second
+	// A lease of sessions (lease.go) lasts for leaseTime: so long a user may have to wait after the death of a
+	// server. Bans of other servers are read every bansEvery: so long a guesser can continue at another server.
+	leaseTime = time.Minute
+	bansEvery = 5 * time.Second
+)

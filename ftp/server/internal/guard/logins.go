@@ -37,6 +37,10 @@ const (
 // Logins with the same name from the same address run one after the other, and so do those of all names at an
 // address that are not regulars. Otherwise many connections at once would evade the delays.
 type Logins struct {
+	// OnBan, if not nil, is called with each new ban of an origin, or of a user at an origin: its name for Ban, and
+	// when it ends. It is called with a lock held and must not wait. It must be set before the first login.
+	OnBan func(name string, until time.Time)
+
 	uncounted []error
 	seed      maphash.Seed
 
@@ -151,6 +155,52 @@ func (l *Logins) Try(ctx context.Context, from netip.Addr, g Policy, user string
 	return l.record(from, v, a, g, user, err)
 }
 
+func (l *Logins) banBegins(name string, until time.Time) {
+	if l.OnBan != nil {
+		l.OnBan(name, until)
+	}
+}
+
+// Ban takes over a ban from another server. name is what OnBan was called with there: an origin, or an origin, a space
+// and a user.
+func (l *Logins) Ban(name string, until time.Time) {
+	origin, user, isName := strings.Cut(name, " ")
+	from, err := netip.ParseAddr(origin)
+	if err != nil {
+		return
+	}
+	g := Policy{Most: 1}
+	v, a := l.enter(from, g, l.hash(user))
+	l.mu.Lock()
+	if isName {
+		a.until = until
+	} else {
+		v.until = until
+	}
+	l.mu.Unlock()
+	l.leave(from, v, l.hash(user), a)
+}
+
+// Knows reports whether the ban of that name is in force here.
+func (l *Logins) Knows(name string) bool {
+	origin, user, isName := strings.Cut(name, " ")
+	from, err := netip.ParseAddr(origin)
+	if err != nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := l.visitors[from]
+	switch {
+	case v == nil:
+		return false
+	case isName:
+		a := v.names[l.hash(user)]
+		return a != nil && time.Now().Before(a.until)
+	}
+	return time.Now().Before(v.until)
+}
+
 // take waits for a turn.
 func take(ctx context.Context, turn chan struct{}) error {
 	select {
@@ -246,6 +296,7 @@ func (l *Logins) record(from netip.Addr, v *visitor, a *attempts, g Policy, user
 		a.shared = min(a.shared, a.count)
 	}
 	if a.fail(now, g, g.Most, 0) {
+		l.banBegins(from.String()+" "+user, a.until)
 		err = fmt.Errorf("%w: %w", ErrNameShutOut, err)
 	}
 	// The failures of one name count for its address at most nameShare times, and fewer than Most times. So one
@@ -257,6 +308,7 @@ func (l *Logins) record(from netip.Addr, v *visitor, a *attempts, g Policy, user
 	if a.shared < share {
 		a.shared++
 		if v.fail(now, g, g.Most, share) { // the failures of one name alone delay no other
+			l.banBegins(from.String(), v.until)
 			err = fmt.Errorf("%w: %w", ErrShutOut, err)
 		}
 	}
