@@ -54,6 +54,8 @@ type Account struct {
 	// longer uses the files. An error refuses the login. It is logged, and does not count as a failed login.
 	Open func(context.Context) (afero.Fs, io.Closer, error)
 
+	Quota Quota // limits what the tree may contain
+
 	RateDown, RateUp int64          // bytes per second of one session, to and from the client; 0: no limit
 	MaxSessions      int            // of this user at once; 0: no limit
 	Name             string         // by which MaxSessions counts; default: the name sent with USER
@@ -129,7 +131,7 @@ func (s Static) Check() error {
 		if err := checkNetworks(u.Account.Networks); err != nil {
 			return fmt.Errorf("user %q: %w", name, err)
 		}
-		if u.Account.MaxSessions < 0 || u.Account.RateDown < 0 || u.Account.RateUp < 0 {
+		if u.Account.Quota.Bytes < 0 || u.Account.Quota.Files < 0 || u.Account.MaxSessions < 0 || u.Account.RateDown < 0 || u.Account.RateUp < 0 {
 			return fmt.Errorf("user %q: a limit is negative", name)
 		}
 	}

@@ -7,14 +7,19 @@ import (
 	"os"
 	"path"
 	"time"
+
+	"github.com/spf13/afero"
 )
 
 // commit closes the file and gives it its final name, or confirms that a file written in place still has that
 // name. If it fails, a hidden file stays to be resumed.
-func (u *upload) commit(context.Context, time.Time) error {
+func (u *upload) commit(ctx context.Context, _ time.Time) error {
 	defer u.release()
 	sync := u.s.set.Sync
 	err := u.own.identify()
+	if err == nil && u.s.quota != nil {
+		u.size, err = sizeNow(u.own.File)
+	}
 	if err == nil && sync != SyncOff {
 		err = u.own.Sync()
 	}
@@ -37,8 +42,9 @@ func (u *upload) commit(context.Context, time.Time) error {
 	switch {
 	case !u.hidden:
 		u.closeInPlace(err == nil)
+		u.noteInPlace(ctx)
 	case err == nil:
-		err = u.takeName()
+		err = u.takeName(ctx)
 	}
 	if err != nil {
 		u.keep(err)
@@ -48,6 +54,27 @@ func (u *upload) commit(context.Context, time.Time) error {
 		return d.SyncDir(path.Dir(u.name))
 	}
 	return nil
+}
+
+// sizeNow returns the size of an open file.
+func sizeNow(f afero.File) (int64, error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return fi.Size(), nil
+}
+
+// noteInPlace counts what an upload has changed in a file that it has written in place.
+func (u *upload) noteInPlace(ctx context.Context) {
+	if u.s.quota == nil {
+		return
+	}
+	fi, err := u.fs.Stat(u.name)
+	if err != nil {
+		fi = nil
+	}
+	u.s.quota.note(ctx, u.path, u.before, sizeIn(fi))
 }
 
 // closeInPlace is called when a file written in place is closed. It reports whether this upload may remove the
@@ -63,11 +90,11 @@ func (u *upload) closeInPlace(completed bool) (removable bool) {
 
 // takeName gives the hidden file its final name. If someone else has changed what is at that name, takeName
 // examines it again, as at the start, and then tries again.
-func (u *upload) takeName() error {
+func (u *upload) takeName(ctx context.Context) error {
 	// older is the name of an earlier interrupted upload by the same account, to the same version of the file.
 	older := u.part.interrupted()
 	for range maxTries {
-		err := u.move()
+		err := u.move(ctx)
 		switch {
 		case err == nil:
 			if u.s.srv.uploads.parts.Load() {
@@ -87,7 +114,14 @@ func (u *upload) takeName() error {
 
 // move renames the hidden file to the final name. It does so only if that name still leads to the file that was
 // found there at the last look, or still to none.
-func (u *upload) move() error {
+func (u *upload) move(ctx context.Context) error {
+	if u.s.quota == nil {
+		return u.moveNow()
+	}
+	return u.s.quota.change(ctx, u.path, sizeIn(u.old), u.size, u.moveNow)
+}
+
+func (u *upload) moveNow() error {
 	if u.old == nil {
 		return u.own.moveNew(u.name)
 	}
@@ -160,7 +194,7 @@ func (u *upload) wasSwept() bool {
 // abandon closes a file that is not whole because of err. It returns how many of its bytes are kept to be
 // resumed. A new file that got no byte is removed; so is one that filled the disk, which would keep the disk
 // full.
-func (u *upload) abandon(_ context.Context, _ bool, err error) (kept int64) {
+func (u *upload) abandon(ctx context.Context, _ bool, err error) (kept int64) {
 	defer u.release()
 	size := int64(0)
 	if fi, statErr := u.own.Stat(); statErr == nil {
@@ -170,6 +204,7 @@ func (u *upload) abandon(_ context.Context, _ bool, err error) (kept int64) {
 	_ = u.own.Close()
 	if !u.hidden {
 		u.own.made = u.closeInPlace(false)
+		defer u.noteInPlace(ctx)
 	}
 	switch {
 	// An interrupted STOU can't be resumed: its client does not ask for the same name again.

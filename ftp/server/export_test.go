@@ -27,6 +27,25 @@ func SetSharing(lease, bans time.Duration) (restore func()) {
 	return func() { leaseTime, bansEvery = oldLease, oldBans }
 }
 
+// SetPendingTime sets how long a change may be pending, and returns a function that restores it.
+func SetPendingTime(d time.Duration) (restore func()) {
+	old := pendingTime
+	pendingTime = d
+	return func() { pendingTime = old }
+}
+
+// BeginChange enters a change of a counted file of the user rw as a server does that is killed before it confirms
+// it.
+func BeginChange(ctx context.Context, s State, path string, size, bytes, files int64) error {
+	_, err := updateState(ctx, s, stateKey("quota", "rw"), func(t *tally) error {
+		t.Bytes += bytes
+		t.Files += files
+		t.Pending = map[string]pendingChange{"x": {Path: path, Size: size, Bytes: bytes, Files: files, At: time.Now()}}
+		return nil
+	})
+	return err
+}
+
 // UpdateState is updateState for a number.
 func UpdateState(ctx context.Context, s State, key string, change func(*int) error) (int, error) {
 	return updateState(ctx, s, key, change)

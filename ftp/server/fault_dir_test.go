@@ -19,7 +19,7 @@ var withoutDir = map[string][]ftp.Code{
 	"PWD": {257}, "PASS": {503}, "USER": {331}, "ACCT": {202}, "HOST": {503}, "REIN": {220}, "QUIT": {221},
 	"TYPE": {200}, "STRU": {200}, "MODE": {200}, "PORT": {200, 504}, "EPRT": {200, 522}, "PASV": {227}, "EPSV": {229}, "REST": {350}, "RANG": {350},
 	"ALLO": {200}, "ABOR": {226}, "NOOP": {200}, "SYST": {215}, "HELP": {214}, "FEAT": {211}, "CLNT": {200}, "CSID": {200}, "LANG": {200},
-	"OPTS UTF8": {200}, "OPTS MLST": {200}, "OPTS HASH": {200}, "OPTS MODE": {501}, "SITE HELP": {214}, "SITE IDLE": {200}, "SITE UMASK": {200}, "RNTO": {503},
+	"OPTS UTF8": {200}, "OPTS MLST": {200}, "OPTS HASH": {200}, "OPTS MODE": {501}, "SITE HELP": {214}, "SITE IDLE": {200}, "SITE QUOTA": {200}, "SITE UMASK": {200}, "RNTO": {503},
 }
 
 // The working directory of a session is removed. Every verb that refers to something in it replies 550, soon

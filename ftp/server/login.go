@@ -29,6 +29,7 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 	var account *Account
 	var files io.Closer
 	var leased *leasedSession
+	var used *quota
 	var noHome error
 	j := &task{cmd: ftp.Command{Verb: verb}, login: true, inTurn: true}
 	j.work = func(ctx context.Context, _ *task) dtp.Result {
@@ -44,11 +45,14 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 		if err == nil {
 			account, files, noHome, err = openFiles(ctx, account)
 		}
+		if err == nil {
+			used, err = s.srv.openQuota(ctx, account, cmp.Or(account.Name, login.User))
+		}
 		return dtp.Result{Err: err}
 	}
 	j.finish = func(res dtp.Result) ftp.Reply {
 		s.setLogin(nil)
-		s.files, s.leased = files, leased
+		s.files, s.leased, s.quota = files, leased, used
 		r := s.finishLogin(account, login.User, res.Err)
 		if s.account == nil {
 			s.closeFiles()
@@ -111,6 +115,7 @@ func (s *session) closeFiles() {
 		_ = s.leased.Close()
 		s.leased = nil
 	}
+	s.quota = nil
 	if s.files != nil {
 		_ = s.files.Close()
 		s.files = nil

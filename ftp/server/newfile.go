@@ -191,7 +191,10 @@ func (u *upload) openFinal(flag int) error {
 	if !ok {
 		id = reservationOf(u.s.account, u.path)
 	}
-	u.own, u.id = own, id
+	u.own, u.id, u.before = own, id, own.info.Size()
+	if own.made {
+		u.before = -1
+	}
 	u.s.srv.uploads.open(id, own.made)
 	return nil
 }

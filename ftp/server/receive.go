@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"miniftp/ftp"
@@ -17,6 +18,9 @@ type incoming interface {
 	// where returns the path of the file in the session's tree, the position of the first byte, and whether the
 	// name was chosen by STOU.
 	where() (path string, offset int64, unique bool)
+
+	// oldSize returns the size of the file that is to be replaced or changed, or -1 if there is none.
+	oldSize() int64
 
 	// sink returns where the bytes go.
 	sink() io.Writer
@@ -44,6 +48,11 @@ type incoming interface {
 // take long, finish starts a second task for it.
 func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
 	path, offset, unique := u.where()
+	room, err := s.quota.room(s.ctx(), u.oldSize(), offset)
+	if err != nil {
+		u.abandon(s.ctx(), false, nil)
+		return uploadError(err, path)
+	}
 	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: path, dir: ftp.Store, offset: offset, unique: unique}
 	j.begin, j.beside, j.remote = u.begin, u.beside, u.isRemote()
 	j.finish = func(res dtp.Result) ftp.Reply {
@@ -73,7 +82,11 @@ func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
 		}
 		return s.start(end)
 	}
-	return s.transfer(j, dtp.Job{Sink: u.sink(), Type: s.params.Type, Marker: j.mark})
+	d := dtp.Job{Sink: u.sink(), Type: s.params.Type, Marker: j.mark}
+	if room < math.MaxInt64 {
+		d.Bounded, d.Size = true, room
+	}
+	return s.transfer(j, d)
 }
 
 // received ends an upload and returns the final reply, and how many bytes are kept to be resumed.
@@ -86,6 +99,9 @@ func (s *session) received(ctx context.Context, j *task, u incoming, res dtp.Res
 			return ftp.Replyf(226, "Done: %d bytes. FILE: %s", res.Bytes, j.path), 0
 		}
 		return s.verdict(j, res), 0
+	}
+	if errors.Is(res.Err, dtp.ErrMore) {
+		res.Err = errQuota
 	}
 	kept := u.abandon(ctx, res.Opened, res.Err)
 	// These errors need a more exact reply than verdict gives.

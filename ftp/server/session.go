@@ -61,6 +61,7 @@ type session struct {
 	account     *Account
 	files       io.Closer      // of the account, if it opens them for each session
 	leased      *leasedSession // with Options.State
+	quota       *quota         // nil: none
 	down, up    *rate.Limiter  // of the account
 	cwd         string
 	owner       uint32  // hash of Account.Owner, for the names of partial uploads

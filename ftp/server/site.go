@@ -20,6 +20,7 @@ func siteRows() []row {
 		{verb: "SITE UTIME", changes: true, perm: PermChange, syntax: timeArg.shape("<time> <path>"), help: "set the time of modification", run: (*session).utime},
 		{verb: "SITE SYMLINK", changes: true, perm: PermMakeDir, syntax: factArg.shape("<target> <path>"), help: "make a symbolic link to what is below its directory", run: (*session).symlink},
 		{verb: "SITE UMASK", syntax: textArg.shape("[<mask>]"), help: "show or set which permission bits new files and directories lose", run: (*session).setUmask},
+		{verb: "SITE QUOTA", syntax: noArg, help: "show your quota and what is used of it", run: (*session).siteQuota},
 		{verb: "SITE IDLE", syntax: textArg.shape("[<seconds>]"), help: "show or set how long you may be idle", run: (*session).setIdle},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -16,6 +17,7 @@ import (
 // their meaning.
 type storedUpload struct {
 	s        *session
+	quota    *quota
 	files    UploadFs
 	path     string
 	old      fs.FileInfo // the file when the upload began; nil: none
@@ -23,6 +25,7 @@ type storedUpload struct {
 	unique   bool        // STOU
 	reserved reservation // the name, if unique
 	inner    Upload
+	written  atomic.Int64
 	stop     context.CancelFunc // ends the calls of Write
 	detach   func() bool        // parts stop from the end of the task; nil: beside was not called
 }
@@ -68,7 +71,7 @@ func (u *storedUpload) open(o UploadOptions) (incoming, error) {
 
 // storedUpload prepares a STOR that starts at offset.
 func (s *session) storedUpload(files UploadFs, p string, offset int64) (incoming, error) {
-	u := &storedUpload{s: s, files: files, path: p}
+	u := &storedUpload{s: s, quota: s.quota, files: files, path: p}
 	if err := u.look(); err != nil {
 		return nil, err
 	}
@@ -103,7 +106,7 @@ func (u *storedUpload) kept() (int64, time.Time, error) {
 
 // storedAppend prepares APPE (see openAppend).
 func (s *session) storedAppend(files UploadFs, p string) (incoming, error) {
-	u := &storedUpload{s: s, files: files, path: p}
+	u := &storedUpload{s: s, quota: s.quota, files: files, path: p}
 	if err := u.look(); err != nil {
 		return nil, err
 	}
@@ -118,7 +121,7 @@ func (s *session) storedAppend(files UploadFs, p string) (incoming, error) {
 
 // storedUnique prepares STOU to a name that r reserves among the sessions of this server.
 func (s *session) storedUnique(files UploadFs, p string, r reservation) (incoming, error) {
-	u := &storedUpload{s: s, files: files, path: p, unique: true, reserved: r}
+	u := &storedUpload{s: s, quota: s.quota, files: files, path: p, unique: true, reserved: r}
 	return u.open(UploadOptions{New: true})
 }
 
@@ -140,7 +143,17 @@ func (u *storedUpload) meaning(err error) error {
 func (u *storedUpload) where() (string, int64, bool) { return u.path, u.inner.Start(), u.unique }
 
 // sink hides all methods but Write, because the storage may have others that package io would prefer.
-func (u *storedUpload) sink() io.Writer { return struct{ io.Writer }{u.inner} }
+func (u *storedUpload) sink() io.Writer { return storedSink{u} }
+
+type storedSink struct{ u *storedUpload }
+
+func (w storedSink) Write(p []byte) (int, error) {
+	n, err := w.u.inner.Write(p)
+	w.u.written.Add(int64(n))
+	return n, err
+}
+
+func (u *storedUpload) oldSize() int64 { return sizeIn(u.old) }
 
 func (u *storedUpload) isRemote() bool { return true }
 
@@ -159,7 +172,15 @@ func (u *storedUpload) ended() {
 
 func (u *storedUpload) commit(ctx context.Context, modified time.Time) error {
 	defer u.release()
-	if err := u.inner.Commit(ctx, modified); err != nil {
+	size := u.inner.Start() + u.written.Load()
+	if u.inner.Start() > 0 { // what follows in an existing file is kept
+		size = max(size, sizeIn(u.old))
+	}
+	err := u.quota.change(ctx, u.path, sizeIn(u.old), size, func() error { return u.inner.Commit(ctx, modified) })
+	if errors.Is(err, errQuota) { // the storage has not been asked
+		_ = u.inner.Abort(ctx)
+	}
+	if err != nil {
 		return u.meaning(err)
 	}
 	return nil

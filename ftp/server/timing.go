@@ -98,4 +98,7 @@ var (
 	// server. Bans of other servers are read every bansEvery: so long a guesser can continue at another server.
 	leaseTime = time.Minute
 	bansEvery = 5 * time.Second
+	// pendingTime is how long a change of a counted file (quota.go) may take: an object store needs minutes to
+	// complete a large file.
+	pendingTime = 10 * time.Minute
 )

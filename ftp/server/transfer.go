@@ -200,6 +200,9 @@ func (s *session) allo(arg string) ftp.Reply {
 	if err != nil || len(f) != 1 && (len(f) != 3 || !strings.EqualFold(f[1], "R")) {
 		return ftp.NewReply(501, "ALLO takes a number of bytes.")
 	}
+	if room, err := s.quota.room(s.ctx(), -1, 0); errors.Is(err, errQuota) || err == nil && n > room {
+		return ftp.Replyf(552, "That exceeds the quota of this account: there is room for %d bytes.", room)
+	}
 	if free, err := s.free(s.cwd); err == nil && n > free {
 		return ftp.Replyf(452, "There is room for %d bytes only.", free)
 	}
@@ -208,8 +211,16 @@ func (s *session) allo(arg string) ftp.Reply {
 
 // free returns the free space at path in bytes, or errors.ErrUnsupported if the storage can't tell it.
 func (s *session) free(path string) (int64, error) {
+	room, err := s.quota.room(s.ctx(), -1, 0)
+	if errors.Is(err, errQuota) {
+		return 0, nil
+	}
 	if d, ok := s.account.FS.(FreeFs); ok {
-		return d.Free(path)
+		free, err := d.Free(path)
+		return min(free, room), err
+	}
+	if s.quota != nil && s.quota.limit.Bytes > 0 && err == nil {
+		return room, nil
 	}
 	return 0, errors.ErrUnsupported
 }

@@ -141,7 +141,7 @@ func (s *session) dele(arg string) ftp.Reply {
 	case fi.IsDir():
 		return ftp.Replyf(550, "%s: is a directory: RMD removes it.", p)
 	}
-	if err := s.account.FS.Remove(p); err != nil {
+	if err := s.quota.change(s.ctx(), p, sizeIn(fi), -1, func() error { return s.account.FS.Remove(p) }); err != nil {
 		return fileError(err, p)
 	}
 	_ = s.discardKept(p, fi)
@@ -207,7 +207,8 @@ func (s *session) rename(from, to string) ftp.Reply {
 	case err == nil && source.IsDir():
 		return ftp.Replyf(553, "%s: is a file, which a directory can't replace.", to)
 	case err == nil:
-		err = files.Rename(from, to)
+		replaced := sizeIn(target)
+		err = s.quota.replace(s.ctx(), to, replaced, sizeIn(source), func() error { return files.Rename(from, to) })
 	case errors.Is(err, fs.ErrNotExist):
 		if err := isDir(files, path.Dir(to)); err != nil {
 			return fileError(err, path.Dir(to))

@@ -49,6 +49,8 @@ type upload struct {
 	newOnly  bool        // APPE to a new file: must not replace one that appears meanwhile
 	id       any         // own's key in uploads.inPlace, if it is written in place
 	writing  bool        // beginWrite has succeeded
+	size     int64       // of the whole hidden file, if there is a quota
+	before   int64       // size of a file written in place when the upload began; -1: it was new
 }
 
 // Sync says what is safely on the disk when the server answers an upload with 226.
@@ -120,9 +122,9 @@ func uploadError(err error, p string) ftp.Reply {
 	return fileError(err, p)
 }
 
-// noSpace reports whether err means that the disk or a quota is full.
+// noSpace reports whether err means that the disk or a quota is full, so that nothing of an upload can be kept.
 func noSpace(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, errQuota)
 }
 
 // newUpload starts an upload to p. If the storage can hold a directory open (DirFs), the upload works in it:
@@ -161,6 +163,13 @@ func (u *upload) release() {
 }
 
 func (u *upload) where() (string, int64, bool) { return u.path, u.offset, u.unique }
+
+func (u *upload) oldSize() int64 {
+	if u.old == nil && u.own != nil && !u.hidden {
+		return u.before
+	}
+	return sizeIn(u.old)
+}
 
 func (u *upload) isRemote() bool { return false }
 
