@@ -1,5 +1,6 @@
 // Package fsroot provides filesystems for an FTP server as afero.Fs: a directory on
-// disk that no path and no symlink can leave, or a filesystem in memory.
+// disk that no path and no symlink can leave, a filesystem in memory, or the files in a
+// zip or tar archive.
 //
 // Paths are virtual: they are absolute, use slashes, and "/" is the top of the
 // storage. A path is first cleaned lexically, so "/../x" is "/x". Errors contain the
@@ -23,19 +24,46 @@ import (
 
 // scheme is a kind of storage that Open supports besides a directory.
 type scheme struct {
-	name string // the part of the URL before "://"
+	name string // what spec begins with
+	form string // of the whole spec, for errors
 	open func(rest string) (afero.Fs, io.Closer, error)
 }
 
 var schemes = []scheme{
-	{"mem", openMem},
+	{"mem://", "mem://", openMem},
+	{"zip:", "zip:FILE", openZip},
+	{"tar:", "tar:FILE", openTar},
 }
 
-// Open opens the storage spec, which is a directory ("" means the current one) or
-// a URL with a supported scheme; the only one is "mem://". The caller must close
-// the closer when the storage is no longer used.
+// schemeOf returns the scheme of spec and what follows it.
+func schemeOf(spec string) (s scheme, rest string, ok bool) {
+	for _, s := range schemes {
+		if len(spec) >= len(s.name) && strings.EqualFold(spec[:len(s.name)], s.name) {
+			return s, spec[len(s.name):], true
+		}
+	}
+	return scheme{}, "", false
+}
+
+// Open opens the storage spec, which is one of the following. The caller must close the
+// closer when the storage is no longer used.
+//
+//   - A directory; "" means the current one. The result is a *Root.
+//   - mem://: an empty filesystem in memory, see NewMem.
+//   - zip:FILE or tar:FILE: the files in an archive, for reading. A tar archive may be
+//     compressed with gzip; it must then not exceed 256 MiB when it is decompressed,
+//     because it is held in memory. A zip archive, or a tar archive that is not
+//     compressed, can have any size.
+//
+// An archive may have at most 500,000 files and directories. Entries are left out if their
+// name contains "..", is too long, or is also that of a directory, and if they are neither
+// files, directories nor links. A name that begins with a slash is below the top of the
+// archive, as any other. Symlinks are followed inside the archive only. The archive must not be
+// changed while it is open, and its files can't be read after it is closed.
 func Open(spec string) (afero.Fs, io.Closer, error) {
-	name, rest, _ := strings.Cut(spec, "://")
+	if s, rest, ok := schemeOf(spec); ok {
+		return s.open(rest)
+	}
 	if !IsURL(spec) {
 		if spec == "" {
 			spec = "."
@@ -48,16 +76,17 @@ func Open(spec string) (afero.Fs, io.Closer, error) {
 	}
 	known := make([]string, 0, len(schemes))
 	for _, s := range schemes {
-		if strings.EqualFold(s.name, name) {
-			return s.open(rest)
-		}
-		known = append(known, s.name+"://")
+		known = append(known, s.form)
 	}
 	return nil, nil, fmt.Errorf("unknown storage %q: want a directory or %s", spec, strings.Join(known, ", "))
 }
 
-// IsURL reports whether Open treats spec as a URL and not as a directory.
+// IsURL reports whether Open treats spec as a URL and not as a directory. zip:FILE and tar:FILE count
+// as URLs; a directory with such a name can be opened as ./zip:FILE.
 func IsURL(spec string) bool {
+	if _, _, ok := schemeOf(spec); ok {
+		return true
+	}
 	name, _, found := strings.Cut(spec, "://")
 	return found && isScheme(name)
 }

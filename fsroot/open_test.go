@@ -27,7 +27,7 @@ func TestOpen(t *testing.T) {
 		{"mem://", "Mem", ""},
 		{"MEM://", "Mem", ""},
 		{"mem://x", "", "has no path"},
-		{"s3://bucket", "", `unknown storage "s3://bucket": want a directory or mem://`},
+		{"s3://bucket", "", `unknown storage "s3://bucket": want a directory or mem://, zip:FILE, tar:FILE`},
 		{odd, "", "no such file"},
 		{"missing", "", "missing"},
 	}

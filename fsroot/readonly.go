@@ -3,6 +3,7 @@ package fsroot
 import (
 	"errors"
 	"io/fs"
+	"iter"
 	"os"
 	"time"
 
@@ -15,9 +16,33 @@ import (
 // them.
 //
 // afero.NewReadOnlyFs, in contrast, hides Free and Sys, and its errors contain no path.
-func ReadOnly(inner afero.Fs) afero.Fs { return &readOnly{inner} }
+func ReadOnly(inner afero.Fs) afero.Fs {
+	r := &readOnly{inner: inner}
+	if s, ok := inner.(streamer); ok {
+		return &streamedReadOnly{r, s}
+	}
+	return r
+}
 
-type readOnly struct{ inner afero.Fs }
+// streamer is a storage that lists directories as a stream.
+type streamer interface {
+	ReadDirSeq(name string) iter.Seq2[fs.FileInfo, error]
+}
+
+// streamedReadOnly is a readOnly with the stream of inner. It is a type of its own because callers find out from the
+// method whether a storage has streams.
+type streamedReadOnly struct {
+	*readOnly
+	streamer
+}
+
+type readOnly struct {
+	refusing
+	inner afero.Fs
+}
+
+// refusing has the methods of a filesystem that change something. Each of them fails.
+type refusing struct{}
 
 var _ afero.Symlinker = (*readOnly)(nil)
 
@@ -39,16 +64,16 @@ const writeFlags = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREATE | os.O_TR
 
 func (r *readOnly) Stat(name string) (fs.FileInfo, error) { return r.inner.Stat(name) }
 
-func (r *readOnly) Create(name string) (afero.File, error)    { return nil, refuse("open", name) }
-func (r *readOnly) Mkdir(name string, _ fs.FileMode) error    { return refuse("mkdir", name) }
-func (r *readOnly) MkdirAll(name string, _ fs.FileMode) error { return refuse("mkdir", name) }
-func (r *readOnly) Remove(name string) error                  { return refuse("remove", name) }
-func (r *readOnly) RemoveAll(name string) error               { return refuse("remove", name) }
-func (r *readOnly) Rename(oldname, _ string) error            { return refuse("rename", oldname) }
-func (r *readOnly) Chmod(name string, _ fs.FileMode) error    { return refuse("chmod", name) }
-func (r *readOnly) Chown(name string, _, _ int) error         { return refuse("chown", name) }
-func (r *readOnly) Chtimes(name string, _, _ time.Time) error { return refuse("chtimes", name) }
-func (r *readOnly) SymlinkIfPossible(_, newname string) error { return refuse("symlink", newname) }
+func (refusing) Create(name string) (afero.File, error)    { return nil, refuse("open", name) }
+func (refusing) Mkdir(name string, _ fs.FileMode) error    { return refuse("mkdir", name) }
+func (refusing) MkdirAll(name string, _ fs.FileMode) error { return refuse("mkdir", name) }
+func (refusing) Remove(name string) error                  { return refuse("remove", name) }
+func (refusing) RemoveAll(name string) error               { return refuse("remove", name) }
+func (refusing) Rename(oldname, _ string) error            { return refuse("rename", oldname) }
+func (refusing) Chmod(name string, _ fs.FileMode) error    { return refuse("chmod", name) }
+func (refusing) Chown(name string, _, _ int) error         { return refuse("chown", name) }
+func (refusing) Chtimes(name string, _, _ time.Time) error { return refuse("chtimes", name) }
+func (refusing) SymlinkIfPossible(_, newname string) error { return refuse("symlink", newname) }
 
 func (r *readOnly) LstatIfPossible(name string) (fs.FileInfo, bool, error) {
 	if l, ok := r.inner.(afero.Lstater); ok {
