@@ -19,6 +19,9 @@ type Guard struct {
 	DialAnyHost   bool // this end may dial hosts other than the peer of the control connection
 	AcceptAnyHost bool // such hosts may connect to this end
 	LowPorts      bool // ports below 1024 may be dialed
+	// Accept, if not nil, must also admit a connection from remote to local, an address of this end. It is for a
+	// peer on this host, whose other users have the same address but other ports. It may wait briefly.
+	Accept func(local, remote netip.AddrPort) bool
 	// FXP admits other hosts, for copies from server to server. It never admits ports below 1024, nor
 	// loopback, link-local, multicast and unspecified addresses, unless the peer itself has a
 	// loopback address. A data connection with another host can't resume the TLS session of the
@@ -62,9 +65,10 @@ func (g Guard) mayCopy(addr netip.AddrPort, peer netip.Addr) (netip.AddrPort, er
 	return addr, nil
 }
 
-// mayAccept reports whether a connection from remote may be accepted: it is the peer, or other hosts are admitted.
-func (g Guard) mayAccept(remote netip.AddrPort, peer netip.Addr) bool {
-	return g.AcceptAnyHost || g.FXP || remote.Addr().Unmap() == peer
+// mayAccept reports whether a connection from remote to local may be accepted: it is the peer, or other hosts are
+// admitted.
+func (g Guard) mayAccept(local, remote netip.AddrPort, peer netip.Addr) bool {
+	return (g.AcceptAnyHost || g.FXP || remote.Addr().Unmap() == peer) && (g.Accept == nil || g.Accept(local, remote))
 }
 
 // copies reports whether a data connection with remote is part of a copy from server to server.

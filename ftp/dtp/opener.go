@@ -177,7 +177,7 @@ func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, erro
 			return nil, err
 		}
 		remote := AddrPort(c.RemoteAddr())
-		if o.guard.mayAccept(remote, o.m.peer) {
+		if o.guard.mayAccept(o.addr, remote, o.m.peer) {
 			o.accepted = true
 			return c, nil
 		}

@@ -56,7 +56,7 @@ func (o *Opener) acceptNow() (sock socket) {
 				return
 			}
 			remote := sockaddr(sa)
-			if o.guard.mayAccept(remote, o.m.peer) {
+			if o.guard.mayAccept(o.addr, remote, o.m.peer) {
 				o.accepted = true
 				sock = socket{open: true, fd: nfd, remote: remote}
 				return
