@@ -17,6 +17,8 @@ import (
 type attributes struct {
 	mode *fs.FileMode // permission bits
 	time *time.Time   // modification time
+	// timeStored says that the file was stored with that time (receive), so only the reply is needed.
+	timeStored bool
 }
 
 // errNotStored is returned by applyAttributes if the storage reports success but the attribute has not changed.
@@ -66,7 +68,7 @@ func applyAttributes(fsys afero.Fs, p string, was fs.FileInfo, a attributes) (fs
 			return nil, err
 		}
 	}
-	if a.time != nil && !was.ModTime().Equal(*a.time) { // an UploadFs may have stored the file with that time
+	if a.time != nil && !a.timeStored {
 		if err := fsys.Chtimes(p, *a.time, *a.time); err != nil {
 			return nil, err
 		}

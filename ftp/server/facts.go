@@ -94,7 +94,8 @@ func timeAndPath(arg string) (at time.Time, rest string, ok bool) {
 
 // setTime sets the modification time and replies 213 with the time that the file has afterwards.
 func (s *session) setTime(at time.Time, p string) ftp.Reply {
-	fi, no := s.setAttributes(p, attributes{time: &at})
+	stored := s.stored != nil && s.stored.path == p && s.stored.time.Equal(at)
+	fi, no := s.setAttributes(p, attributes{time: &at, timeStored: stored})
 	if fi == nil {
 		return no
 	}

@@ -9,12 +9,15 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/spf13/afero"
 
 	"miniftp/ftp"
 	"miniftp/ftp/server"
@@ -51,6 +54,7 @@ type stockClient struct {
 // stock is a server for stock clients, and the events that it has reported.
 type stock struct {
 	*site
+	fsys   afero.Fs
 	dir    string // the host directory that is served
 	noise  string // a host file with noise
 	family map[string]net.Addr
@@ -62,7 +66,13 @@ type stock struct {
 func newStock(t *testing.T, change ...func(*server.Options)) *stock {
 	t.Helper()
 	fsys, dir := disk(t)
-	s := &stock{dir: dir, noise: filepath.Join(t.TempDir(), "noise"), family: map[string]net.Addr{}}
+	return newStockOver(t, fsys, dir, change...)
+}
+
+// newStockOver is newStock for a storage that keeps its files in the host directory dir.
+func newStockOver(t *testing.T, fsys afero.Fs, dir string, change ...func(*server.Options)) *stock {
+	t.Helper()
+	s := &stock{fsys: fsys, dir: dir, noise: filepath.Join(t.TempDir(), "noise"), family: map[string]net.Addr{}}
 	check(t, os.WriteFile(s.noise, noise(), 0o444))
 	s.site = serve(t, fsys, func(o *server.Options) {
 		o.DataTimeout = clientLimit
@@ -130,7 +140,7 @@ func (s *stock) open(t *testing.T, program, family string, active bool) *desk {
 	desks.n++
 	there := fmt.Sprintf("/desk%d", desks.n)
 	desks.mu.Unlock()
-	check(t, os.Mkdir(s.dir+there, 0o755))
+	check(t, s.fsys.Mkdir(there, 0o755))
 	host, port, err := net.SplitHostPort(addr.String())
 	check(t, err)
 	return &desk{stock: s, t: t, program: program, host: host, port: port, active: active, user: "rw", here: t.TempDir(), there: there}
@@ -206,9 +216,14 @@ func hashFile(name string) (sum [sha256.Size]byte, err error) {
 	return [sha256.Size]byte(h.Sum(nil)), err
 }
 
-// file makes a host file.
+// file makes a host file, or one on the server.
 func (d *desk) file(name string, content []byte) {
 	d.t.Helper()
+	if there, ok := strings.CutPrefix(name, d.dir); ok {
+		check(d.t, d.fsys.MkdirAll(path.Dir(there), 0o755))
+		check(d.t, afero.WriteFile(d.fsys, there, content, 0o644))
+		return
+	}
 	check(d.t, os.MkdirAll(filepath.Dir(name), 0o755))
 	check(d.t, os.WriteFile(name, content, 0o644))
 }

@@ -58,6 +58,10 @@ func TestStockTnftp(t *testing.T) {
 // keptSize returns how many bytes of an interrupted upload are kept.
 func (d *desk) keptSize(path string) int64 {
 	d.t.Helper()
+	if files, ok := d.fsys.(server.UploadFs); ok {
+		kept, _, _ := files.Kept(d.t.Context(), path, "rw")
+		return kept
+	}
 	name := strings.TrimPrefix(path, d.path(""))
 	fi, err := os.Stat(d.far(server.PartialName(name, "rw", nil, 0)))
 	check(d.t, err)

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/spf13/afero"
+
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 	"miniftp/ftp/internal/peers"
@@ -44,8 +46,14 @@ type secured struct {
 func newSecureStock(t *testing.T, version uint16, reuse dtp.Reuse) *secureStock {
 	t.Helper()
 	fsys, dir := disk(t)
+	return newSecureStockOver(t, fsys, dir, version, reuse)
+}
+
+// newSecureStockOver is newSecureStock for a storage that keeps its files in the host directory dir.
+func newSecureStockOver(t *testing.T, fsys afero.Fs, dir string, version uint16, reuse dtp.Reuse) *secureStock {
+	t.Helper()
 	s := &secureStock{
-		stock: &stock{dir: dir, family: map[string]net.Addr{}}, certs: peers.NewCerts(t), version: tls.VersionName(version),
+		stock: &stock{fsys: fsys, dir: dir, family: map[string]net.Addr{}}, certs: peers.NewCerts(t), version: tls.VersionName(version),
 		last: map[uint64]ftp.TLS{}, moved: map[string]secured{},
 	}
 	s.site = serve(t, fsys, func(o *server.Options) {
@@ -141,9 +149,18 @@ var tlsSizes = []int{0, 1, 64<<10 + 1, 1<<20 + 1}
 
 // work is the list of work.
 func (c *tlsClient) work(d *secureDesk) {
+	c.transfers(d, tlsSizes)
+	c.goesOn(d, strings.Contains(c.can, "put"))
+	if c.more != nil {
+		c.more(d)
+	}
+}
+
+// transfers transfers files of those sizes in both directions, and lists them.
+func (c *tlsClient) transfers(d *secureDesk, sizes []int) {
 	puts := strings.Contains(c.can, "put")
 	var steps []step
-	for _, size := range tlsSizes {
+	for _, size := range sizes {
 		name := fmt.Sprintf("%d bytes", size)
 		if puts {
 			d.file(d.local(name), noise()[:size])
@@ -154,7 +171,7 @@ func (c *tlsClient) work(d *secureDesk) {
 		steps = append(steps, step{"get", d.path(name), "back " + name})
 	}
 	c.run(d, steps...)
-	for _, size := range tlsSizes {
+	for _, size := range sizes {
 		name := fmt.Sprintf("%d bytes", size)
 		d.holds("put "+name, d.far(name), noise()[:size])
 		d.holds("get "+name, d.local("back "+name), noise()[:size])
@@ -164,10 +181,6 @@ func (c *tlsClient) work(d *secureDesk) {
 		if listing := c.run(d, step{"ls", d.there, ""}); !strings.Contains(listing, "65537 bytes") {
 			d.t.Errorf("ls:\n%s", listing)
 		}
-	}
-	c.goesOn(d, puts)
-	if c.more != nil {
-		c.more(d)
 	}
 }
 

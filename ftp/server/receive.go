@@ -78,6 +78,9 @@ func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
 				return s.verdict(j, over)
 			}
 			s.noteInterrupted(path, res, kept)
+			if s.stored = nil; reply.Code == 226 && !modified.IsZero() {
+				s.stored = &storedTime{path, modified}
+			}
 			return reply
 		}
 		return s.start(end)
@@ -120,6 +123,12 @@ func (s *session) noteInterrupted(path string, res dtp.Result, kept int64) {
 	if res.Err != nil && res.Opened && kept > 0 {
 		s.interrupted = path
 	}
+}
+
+// storedTime is the time that a file was stored with because the client has asked for it ahead.
+type storedTime struct {
+	path string
+	time time.Time
 }
 
 // heldTime returns the time that the client sets for the file at path, if the next command is a held MFMT that does

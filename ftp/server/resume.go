@@ -77,7 +77,7 @@ func (u *upload) claim(least int64) error {
 		u.own, u.hidden = nil, false
 		return err
 	}
-	u.truncate = !u.append
+	u.truncate = !u.append && fi.Size() > u.offset // not every storage can truncate to an offset
 	return u.seek(nil)
 }
 

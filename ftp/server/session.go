@@ -61,6 +61,7 @@ type session struct {
 	account     *Account
 	files       io.Closer      // of the account, if it opens them for each session
 	leased      *leasedSession // with Options.State
+	stored      *storedTime    // the last upload, if it was stored with the time of the next command
 	quota       *quota         // nil: none
 	down, up    *rate.Limiter  // of the account
 	cwd         string

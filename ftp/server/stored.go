@@ -63,6 +63,9 @@ func (u *storedUpload) open(o UploadOptions) (incoming, error) {
 		if u.unique {
 			u.s.srv.uploads.release(u.reserved)
 		}
+		if o.Offset > 0 && errors.Is(err, syscall.ESTALE) { // it was interrupted before another file took its name
+			return nil, errWasCut
+		}
 		return nil, u.meaning(err)
 	}
 	u.inner, u.stop = inner, stop
