@@ -147,7 +147,7 @@ func argumentWords(v *cli.Command, verbs []*cli.Command) []string {
 	if len(v.Subcommands) > 0 {
 		return flags.VerbNames(v.Subcommands)
 	}
-	if !strings.Contains(v.ArgsUsage, " ") && strings.Contains(v.ArgsUsage, "|") {
+	if !strings.Contains(v.ArgsUsage, " ") && strings.Contains(v.ArgsUsage, "|") && strings.ToLower(v.ArgsUsage) == v.ArgsUsage {
 		return strings.Split(v.ArgsUsage, "|")
 	}
 	return nil

@@ -1,7 +1,8 @@
 // Package doctor implements the verb doctor. It tries all ways to connect to a server and to transfer
-// data, finds what is wrong, and says who can fix it and how.
+// data, finds what is wrong, and says who can fix it and how. It also examines storages that a server
+// could serve: storage.go and storage_show.go.
 //
-// The files, in the order of an examination: plan.go makes the rows of the grid, which say what to try.
+// The other files, in the order of an examination: plan.go makes the rows of the grid, which say what to try.
 // exam.go, check.go and write.go try it over control connections (wire.go) and data connections (data.go), and
 // store the results in an exam. rules.go turns an exam into findings, with the functions in signs.go and
 // signs_data.go. show.go and json.go print them.
@@ -39,28 +40,40 @@ const replyTimeout = 5 * time.Second
 
 // Command returns the verb doctor.
 func Command(e *verb.Env) *cli.Command {
-	all := connect.Flags(&cli.BoolFlag{Name: "write", Usage: "also try an upload: write a small file with a random name to the directory of the URL, and delete it"})
+	all := connect.Flags(
+		&cli.BoolFlag{Name: "write", Usage: "also try an upload: write a small file with a random name to the directory of the URL, and delete it"},
+		&cli.BoolFlag{Name: "read-only", Usage: "only read from a storage, instead of trying to write to it"},
+	)
 	for _, f := range all {
 		if d, ok := f.(*flags.DurationFlag); ok && d.Name == "timeout" {
 			d.Value = replyTimeout
 		}
 	}
 	return &cli.Command{
-		Name: "doctor", Usage: "find out what is wrong with a server, and who must fix it", ArgsUsage: "URL",
+		Name: "doctor", Usage: "find out what is wrong with a server or a storage, and who must fix it", ArgsUsage: "URL|ROOT",
 		Flags: all,
 		Description: flags.Examples("Tries passive and active mode over IPv4 and IPv6, without and with TLS, and checks the sizes, offsets and times that the server reports. "+
 			"The URL names a server, a directory or a file. Nothing is written without --write. Both modes are tried, whether or not --active is given. "+
-			"An ftp:// URL is tried with TLS, too; nothing is sent without encryption to ftpes:// and ftps:// URLs. The exit code is 0 if at least one way to transfer works.",
+			"An ftp:// URL is tried with TLS, too; nothing is sent without encryption to ftpes:// and ftps:// URLs. The exit code is 0 if at least one way to transfer works. "+
+			"ROOT is a storage that serve could serve: a directory, written with a slash (./dir), or a URL such as zip:FILE. It is tried whether a server can use it, in a "+
+			"hidden directory that is removed at the end. The exit code is then 0 if all that is required works, and 6 if not.",
 			"miniftp doctor ftp://127.0.0.1:2121/",
-			"miniftp doctor --json ftp://127.0.0.1:2121/docs/"),
+			"miniftp doctor --json ftp://127.0.0.1:2121/docs/",
+			"miniftp doctor ./"),
 		Action: func(c *cli.Context) error { return run(e, c) },
 	}
 }
 
 func run(e *verb.Env, c *cli.Context) error {
+	if arg := c.Args().First(); isStorage(arg) {
+		return runStorage(e, c, arg)
+	}
+	if c.Bool("read-only") {
+		return verb.Usagef("--read-only is for storages; nothing is written to a server without --write")
+	}
 	r, err := target.Parse(c.Args().First())
 	if err != nil {
-		return err
+		return orDirectory(c.Args().First(), err)
 	}
 	if c.Bool("write") && r.Path != "" && !strings.HasSuffix(r.Path, "/") {
 		return verb.Usagef("--write needs the URL of a directory, which ends in /")
