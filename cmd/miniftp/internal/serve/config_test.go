@@ -73,7 +73,7 @@ func TestConfigMistakes(t *testing.T) {
 			`m.toml:2: limits.allow "10.0.0.1/8" has bits set after its prefix: did you mean the network 10.0.0.0/8 or the address 10.0.0.1?`, `m.toml:3: limits.deny "everybody" is not a network`,
 		}},
 		{"root = \"none\"", []string{"m.toml:1: none: no such file"}},
-		{"root = \"s3://x\"", []string{"m.toml:1: unknown storage"}},
+		{"root = \"gopher://x\"", []string{"m.toml:1: unknown storage"}},
 		{"[users.a]\nroot = \"none\"\npassword = \"p\"\nhome = \"/h\"", nil}, // a warning only: TestOneUsersProblem
 		{"[users.a]\nroot = \"gopher://x\"\npassword = \"p\"", []string{"m.toml:2: unknown storage"}},
 		{"public-ip = \"ftp.example.org\"", nil}, // it is looked up when the server runs
@@ -311,7 +311,7 @@ func TestEveryOption(t *testing.T) {
 	v := reflect.ValueOf(opts)
 	for i := range v.NumField() {
 		switch name := v.Type().Field(i).Name; name {
-		case "Observer", "Log", "CertUser", "FXPTLS", "Dial": // set by the log, --tls-client-user and --tls-fxp-ca, which needs a file; Dial has no flag
+		case "Observer", "Log", "CertUser", "FXPTLS", "Dial", "State": // set by the log, --tls-client-user, --tls-fxp-ca, which needs a file, and --shared-state, which needs a bucket; Dial has no flag
 		default:
 			if v.Field(i).IsZero() {
 				t.Errorf("no flag sets %s", name)

@@ -11,6 +11,7 @@ import (
 	"miniftp/cmd/miniftp/internal/connect"
 	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/cmd/miniftp/internal/storage"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/fsroot"
 	"miniftp/ftp"
@@ -49,6 +50,12 @@ func (cf *config) exposed() {
 			}
 			if at == "" {
 				at = dir
+			}
+		}
+		for _, a := range cf.Users {
+			if spec := cf.RootOf(a); storage.Holds(spec, s.file) {
+				perm |= permsOf(a)
+				at = spec
 			}
 		}
 		switch {

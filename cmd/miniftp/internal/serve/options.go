@@ -15,7 +15,9 @@ import (
 
 	"github.com/spf13/afero"
 
+	"miniftp/cmd/miniftp/internal/connect"
 	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/cmd/miniftp/internal/storage"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/fsroot"
@@ -179,6 +181,9 @@ func (cf *config) static(roots *roots) server.Static {
 			_ = lease.Close()
 		}
 		writes := a.Writes()
+		if spec := cf.RootOf(a); writes && !connect.IsRemote(spec) && !storage.Writable(spec) {
+			cf.Warn("%s: user %s may write, but %s can't be changed", cf.UserFrom(a, &a.Perms), ftp.Printable(a.Name), ftp.Printable(spec))
+		}
 		static[a.Name] = server.User{Password: a.Password, Anyone: a.Anyone, Account: server.Account{
 			Open: func(ctx context.Context) (afero.Fs, io.Closer, error) {
 				files, lease, err := tree.acquire(ctx)
@@ -188,6 +193,7 @@ func (cf *config) static(roots *roots) server.Static {
 				return files, lease, err
 			},
 			Home: a.Home, Perm: permsOf(a), RateDown: a.Down, RateUp: a.Up,
+			Quota:       server.Quota{Bytes: a.Quota, Files: a.QuotaFiles},
 			MaxSessions: a.Sessions, Networks: a.Networks, FXP: a.FXP,
 			Accept: doubtsOf(a.Accept) | allUsers,
 		}}

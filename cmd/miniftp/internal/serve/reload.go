@@ -25,6 +25,11 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 		roots.nest(cf.nesting)
 	}
 	o.Auth = cf.static(roots)
+	if cf.SharedState != "" {
+		state, err := roots.openState(cf.SharedState)
+		cf.Blame(&cf.SharedState, err)
+		o.State = state
+	}
 	certs := cf.serveTLS(&o)
 	cf.exposed()
 	cf.checkDuplicates(o)

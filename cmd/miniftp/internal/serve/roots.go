@@ -7,10 +7,12 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/spf13/afero"
 
 	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/storage"
 	"miniftp/fsroot"
 	"miniftp/ftp/server"
 )
@@ -27,6 +29,9 @@ type roots struct {
 	cut  context.CancelFunc
 
 	nesting atomic.Pointer[fsroot.Nesting] // of the directories in which users may write
+
+	shared   server.State // of --shared-state; nil until openState
+	sharedBy io.Closer
 
 	mu    sync.Mutex             // taken before a tree's mu, never while holding one
 	trees map[string]*servedTree // by the root as it is written in the settings
@@ -62,7 +67,7 @@ func (r *roots) open(ctx context.Context, spec string) (afero.Fs, io.Closer, err
 	case connect.IsRemote(spec):
 		return connect.OpenRemote(ctx, r.life, r.ctx, spec)
 	case !isDirectory(spec):
-		return fsroot.Open(spec)
+		return storage.Open(ctx, spec)
 	}
 	root, err := r.nesting.Load().Open(spec)
 	if err != nil {
@@ -71,12 +76,30 @@ func (r *roots) open(ctx context.Context, spec string) (afero.Fs, io.Closer, err
 	return root, root, nil
 }
 
+// openState opens the state that --shared-state names. It is opened once, because a reload does not change it.
+func (r *roots) openState(spec string) (server.State, error) {
+	if r.shared != nil {
+		return r.shared, nil
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, stateTime)
+	defer cancel()
+	state, closer, err := storage.OpenState(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	r.shared, r.sharedBy = state, closer
+	return state, nil
+}
+
+// stateTime limits the opening of a shared state.
+const stateTime = 30 * time.Second
+
 // keepSwept makes the server remove partial uploads that killed servers left, in all trees to which users
 // may upload. Trees that cf does not name are no longer swept.
 func (r *roots) keepSwept(srv *server.Server, cf *config) {
 	writable := map[string]bool{}
 	for _, a := range cf.Users {
-		if spec := cf.RootOf(a); a.Writes() && !connect.IsRemote(spec) { // the other server sweeps its own files
+		if spec := cf.RootOf(a); a.Writes() && !connect.IsRemote(spec) && storage.Sweeps(spec) { // another server sweeps its own files
 			writable[spec] = true
 		}
 	}
@@ -89,8 +112,8 @@ func (r *roots) keepSwept(srv *server.Server, cf *config) {
 	}
 }
 
-// retire closes the directories that cf does not name, as soon as no session uses them. Roots in memory
-// keep their files, because a later reload may name them again.
+// retire closes the directories and storages that cf does not name, as soon as no session uses them. Roots in
+// memory keep their files, because a later reload may name them again.
 func (r *roots) retire(cf *config) {
 	used := map[string]bool{}
 	for _, a := range cf.Users {
@@ -99,7 +122,7 @@ func (r *roots) retire(cf *config) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for spec, t := range r.trees {
-		if !used[spec] && isDirectory(spec) {
+		if !used[spec] && !connect.IsRemote(spec) && storage.Lasts(spec) {
 			t.replace(nil)
 		}
 	}
@@ -110,6 +133,9 @@ func (r *roots) end() {
 	r.stop()
 	r.cut()
 	r.sweeps.Wait()
+	if r.sharedBy != nil {
+		_ = r.sharedBy.Close()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, t := range r.trees {
@@ -117,9 +143,9 @@ func (r *roots) end() {
 	}
 }
 
-// servedTree is the tree of one root. Users with the same root share it. A tree in memory or on another
-// server is opened only once; a directory is opened at each login, and if that finds another directory
-// than before, the tree has a new generation.
+// servedTree is the tree of one root. Users with the same root share it. A storage with a scheme, such as a
+// bucket, and a tree on another server are opened only once; a directory is opened at each login, and if that finds
+// another directory than before, the tree has a new generation.
 type servedTree struct {
 	spec  string
 	roots *roots
@@ -257,5 +283,5 @@ func (t *servedTree) toSweep() []afero.Fs {
 
 // isDirectory reports whether a root is a directory of this host.
 func isDirectory(spec string) bool {
-	return !connect.IsRemote(spec) && !fsroot.IsURL(spec)
+	return !connect.IsRemote(spec) && storage.IsDirectory(spec)
 }

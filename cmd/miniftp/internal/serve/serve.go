@@ -19,6 +19,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/cmd/miniftp/internal/storage"
 	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
@@ -30,7 +31,7 @@ func Command(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "serve", Usage: "serve a directory", ArgsUsage: "[ROOT]",
 		Flags: settings.Flags(),
-		Description: flags.Examples("Serves ROOT: a directory (default: the current one), mem:// (files in memory) or the tree of another server (ftp://USER@HOST/PATH, ftpes://, ftps://). Without flags, only this machine can connect, anyone can log in, and nothing can be changed.",
+		Description: flags.Examples("Serves ROOT: a directory (default: the current one), s3://BUCKET/PATH (a bucket of S3 or a compatible service), zip:FILE or tar:FILE (an archive, read-only), mem:// (files in memory) or the tree of another server (ftp://USER@HOST/PATH, ftpes://, ftps://). Without flags, only this machine can connect, anyone can log in, and nothing can be changed.",
 			"miniftp serve",
 			"miniftp serve --listen :2121 --user alice:secret docs",
 			"miniftp serve --tls required --tls-self-signed --user alice:secret",
@@ -120,15 +121,15 @@ func (s *serving) logged(ls []net.Listener, serve func() error) error {
 	return err
 }
 
-// rootProblem classifies an error from opening a root, for the exit code: it is about the directory, about
-// another server, or about how the root is written.
+// rootProblem classifies an error from opening a root, for the exit code: it is about the directory or archive, about
+// another server or service, or about how the root is written.
 func rootProblem(root string, err error) error {
 	var path *fs.PathError
-	if errors.As(err, &path) {
+	if !errors.As(err, new(*storage.Error)) && errors.As(err, &path) {
 		return verb.LocalProblem(root, err)
 	}
 	if verb.ExitCode(err) != verb.ExitFailure {
-		return err // from the server of a remote root
+		return err // from the server of a remote root, or the service of a bucket
 	}
 	return verb.Usagef("%v", err)
 }
@@ -142,12 +143,15 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 	for _, l := range tlsFirst {
 		go func() { failed <- s.srv.ServeTLS(l) }()
 	}
+	changed := s.watchStored()
 	for done := false; !done; {
 		select {
 		case err := <-failed:
 			_ = s.srv.Close()
 			return err
 		case <-hup:
+			s.reload()
+		case <-changed:
 			s.reload()
 		case <-closed:
 			done = true

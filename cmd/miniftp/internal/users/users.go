@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"miniftp/cmd/miniftp/internal/local"
+	"miniftp/cmd/miniftp/internal/storage"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp"
 )
@@ -76,7 +77,7 @@ func Parse(s string) Line {
 
 // Read reads a users file. shared reports whether users other than its owner and group can read it.
 func Read(name string) (lines []Line, shared bool, err error) {
-	text, mode, err := local.ReadFile(name)
+	text, mode, err := storage.ReadFile(name)
 	if err != nil {
 		return nil, false, err
 	}

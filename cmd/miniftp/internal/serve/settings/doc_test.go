@@ -139,6 +139,9 @@ const exampleUsers = `
 #rate-up = "1M"
 # Sessions of the user at once. Default: no limit.
 #max-sessions = 4
+# How many bytes and files may be below root. Default: no limit.
+#quota = "10G"
+#quota-files = 100000
 # The only networks from which the user may log in. Default: any.
 #networks = ["127.0.0.0/8", "::1"]
 # Whether the user may copy files from server to server, as with --fxp. Default: false.

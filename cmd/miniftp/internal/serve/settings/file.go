@@ -11,7 +11,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 
-	"miniftp/cmd/miniftp/internal/local"
+	"miniftp/cmd/miniftp/internal/storage"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp"
 )
@@ -54,7 +54,7 @@ func (e *lineError) Unwrap() error { return e.err }
 
 // readConfig reads and parses a file. A syntax error names its line.
 func readConfig(name string) (*configFile, error) {
-	text, mode, err := local.ReadFile(name)
+	text, mode, err := storage.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
@@ -234,8 +234,16 @@ func (cf *Config) wrongKey(k fileKey, format string, args ...any) {
 // beside resolves a file name relative to the configuration file rather than to the directory
 // where serve was started.
 func (cf *Config) beside(name string) string {
-	if name == "" || filepath.IsAbs(name) || strings.Contains(name, "://") {
-		return name
+	if storage.Is(cf.file.name) {
+		return storage.Beside(cf.file.name, name)
 	}
-	return filepath.Join(filepath.Dir(cf.file.name), name)
+	scheme := ""
+	if verb.IsURL(name) && !strings.Contains(name, "://") { // an archive, such as zip:FILE
+		scheme, name, _ = strings.Cut(name, ":")
+		scheme += ":"
+	}
+	if name == "" || filepath.IsAbs(name) || strings.Contains(name, "://") {
+		return scheme + name
+	}
+	return scheme + filepath.Join(filepath.Dir(cf.file.name), name)
 }

@@ -22,6 +22,7 @@ type Settings struct {
 	UploadInPlace  bool
 	AcceptUpload   []string
 	Sync           string
+	SharedState    string // s3://BUCKET/PREFIX
 	Grace          time.Duration
 
 	// [limits]; 0 means no limit where that is possible.

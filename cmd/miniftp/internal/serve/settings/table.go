@@ -78,7 +78,7 @@ const (
 // Flags returns the flags of serve.
 func Flags() []cli.Flag {
 	all := []cli.Flag{
-		&cli.StringFlag{Name: configFlag, Usage: "read settings from `FILE` (TOML); flags and environment variables override them; SIGHUP reads the file again", DefaultText: "none"},
+		&cli.StringFlag{Name: configFlag, Usage: "read settings from `FILE` (TOML); flags and environment variables override them; SIGHUP reads the file again; s3://BUCKET/PATH is read again when it changes", DefaultText: "none"},
 		&cli.StringSliceFlag{Name: userFlag, Usage: "add a user, `NAME:PASSWORD[:PERM]`; repeatable; PERM is ro, rw (the default) or drop (upload only); the password may be a hash made by miniftp passwd; after a password with a colon, PERM is required", DefaultText: "none"},
 		&cli.IntFlag{Name: portFlag, Aliases: []string{"p"}, Usage: "listen on port `N` of 127.0.0.1, which only this machine can reach", DefaultText: "2121"},
 	}
@@ -139,11 +139,11 @@ func table(s *Settings) (all []*row) {
 
 func placeRows(s *Settings) []row {
 	return []row{
-		{value: text(&s.Root, "."), argument: true, path: true, name: "root", doc: "what is served: a directory, mem:// (files in memory), or the tree of another server (ftp://, ftpes://, ftps://)", otherwise: "the directory where serve is started", example: `"/srv/ftp"`},
+		{value: text(&s.Root, "."), argument: true, path: true, name: "root", doc: "what is served: a directory, a bucket (s3://BUCKET/PATH), an archive (zip:FILE, tar:FILE), mem:// (files in memory), or the tree of another server (ftp://, ftpes://, ftps://)", otherwise: "the directory where serve is started", example: `"/srv/ftp"`},
 		{value: list(&s.Listen), restart: true, name: "listen", doc: "listen on `ADDR`", long: "repeatable, or separated by commas; :2121 and [::]:2121 mean all addresses, 0.0.0.0:2121 all IPv4 addresses", otherwise: defaultListen, example: `["` + defaultListen + `"]`},
 		{value: list(&s.ListenTLS), restart: true, name: "listen-tls", doc: "listen on `ADDR` for clients that start with TLS (implicit TLS, port 990), in addition to --listen", otherwise: "none", example: `[":990"]`},
 		{value: text(&s.Anonymous, ""), name: "anonymous", doc: "let clients without an account log in as `MODE` says: off (not at all), ro (may read) or rw (may also write)", words: []string{"off", "ro", "rw"}, otherwise: "ro if neither a user nor a users file is given, else off", example: `"off"`},
-		{value: text(&s.UsersFile, ""), path: true, name: "users-file", doc: "read more users from `FILE`, one NAME:PASSWORD[:PERM] per line", long: "miniftp passwd --file writes such files", otherwise: "none", example: `"users"`},
+		{value: text(&s.UsersFile, ""), path: true, name: "users-file", doc: "read more users from `FILE`, one NAME:PASSWORD[:PERM] per line", long: "miniftp passwd --file writes such files; s3://BUCKET/PATH is read again when it changes", otherwise: "none", example: `"users"`},
 		{value: text(&s.Greeting, ""), name: "greeting", doc: "greet clients with `TEXT`", otherwise: "miniftp ready", example: `"ftp.example.org: no uploads, please"`},
 		{value: list(&s.Host), name: "host", doc: "accept `NAME` in the HOST command and refuse other names", long: "repeatable", otherwise: "any name", example: `["ftp.example.org"]`},
 		{value: text(&s.PassivePorts, ""), name: "passive-ports", doc: "listen for data connections on ports `LO-HI`", otherwise: "any free port", example: `"40000-40100"`},
@@ -156,6 +156,7 @@ func placeRows(s *Settings) []row {
 		{value: toggle(&s.UploadInPlace), name: "upload-in-place", doc: "write uploads to their final name, not to a hidden temporary name first"},
 		{value: list(&s.AcceptUpload), name: acceptUpload, words: doubts, commas: true, doc: "accept an upload as complete even if it ended with `WORD`: hang-up (the client closed both connections after the data, without waiting for the 226) or no-close-notify (the TLS connection was not closed properly)", long: "Use it only for devices that always do so, because half a file may get its final name; repeatable, or separated by commas", otherwise: "neither", example: `["hang-up"]`},
 		{value: text(&s.Sync, "off"), name: "sync", words: []string{"off", "file", "full"}, doc: "have `WHAT` on disk before an upload gets its 226 reply: off (nothing; the system writes it within seconds), file (the content) or full (content and name, so that the file survives a power failure)"},
+		{value: text(&s.SharedState, ""), restart: true, name: "shared-state", doc: "share quotas, the max-sessions of users, and bans with other servers of the same users, through the bucket `s3://BUCKET/PREFIX`", otherwise: "each server has its own", example: `"s3://ftp/state"`},
 		{value: span(&s.Grace, 10*time.Second), name: "grace", doc: "after a signal to stop, let running transfers continue for `DURATION`"},
 	}
 }

@@ -57,11 +57,13 @@ func userKeys(a *Account) []userKey {
 	return []userKey{
 		{field: &a.Password, name: "password", set: setText(&a.Password), shown: a.shownPassword, doc: "a hash of `miniftp passwd`, or the password itself", otherwise: "the one in the users file"},
 		{field: &a.Perms, name: "perm", lifts: ftp.ReasonPermission, set: a.setPerms, shown: func() any { return a.May() }, doc: "`\"ro\"`, `\"rw\"`, `\"drop\"` (upload only), or a list of `" + strings.Join(permissions, "`, `") + "`", otherwise: "`\"rw\"`; for anonymous `\"ro\"`"},
-		{field: &a.Root, name: "root", root: true, set: setText(&a.Root), doc: "what the user sees: a directory or `mem://`", otherwise: "the `root` of the server"},
+		{field: &a.Root, name: "root", root: true, set: setText(&a.Root), doc: "what the user sees: a directory or another storage, as in the `root` of the server", otherwise: "the `root` of the server"},
 		{field: &a.Home, name: "home", lifts: ftp.ReasonHome, set: setText(&a.Home), shown: unlessZero(&a.Home), doc: "the directory in which a session begins, below root", otherwise: "`\"/\"`"},
 		{field: &a.Down, name: "rate-down", set: setRate(&a.Down), shown: unlessZero(&a.Down), doc: "limit in bytes per second of one session, to the client: `\"2M\"`", otherwise: "no limit"},
 		{field: &a.Up, name: "rate-up", set: setRate(&a.Up), shown: unlessZero(&a.Up), doc: "limit in bytes per second of one session, from the client", otherwise: "no limit"},
 		{field: &a.Sessions, name: "max-sessions", lifts: ftp.ReasonSessionsPerUser, set: a.setSessions, shown: unlessZero(&a.Sessions), doc: "how many sessions the user may have at once", otherwise: "no limit"},
+		{field: &a.Quota, name: "quota", set: setBytes(&a.Quota), shown: unlessZero(&a.Quota), doc: "how many bytes the files below root may have together: `\"10G\"`, `\"500MiB\"`", otherwise: "no limit"},
+		{field: &a.QuotaFiles, name: "quota-files", set: setCount(&a.QuotaFiles), shown: unlessZero(&a.QuotaFiles), doc: "how many files may be below root", otherwise: "no limit"},
 		{field: &a.Networks, name: "networks", set: a.setNetworks, shown: unlessEmpty(&a.Networks), doc: "the only networks from which the user may log in", otherwise: "everywhere"},
 		{field: &a.FXP, name: "fxp", set: toggle(&a.FXP).setFile, shown: unlessZero(&a.FXP), doc: "whether the user may copy files from server to server, as with `--fxp`", otherwise: "`false`"},
 		{field: &a.Accept, name: "accept-upload", set: a.setAccept, shown: unlessEmpty(&a.Accept), doc: "doubtful ends of an upload after which the file counts as complete, in addition to `--accept-upload`", otherwise: "none"},
@@ -124,6 +126,33 @@ func setRate(to *int64) func(raw any) error {
 		n, err := flags.ByteRate("the rate", s)
 		if s == "" || err != nil {
 			return errors.New(`must be a number of bytes per second, such as 500000, "500k" or "2M"`)
+		}
+		*to = n
+		return nil
+	}
+}
+
+func setBytes(to *int64) func(raw any) error {
+	return func(raw any) error {
+		if n, ok := raw.(int64); ok && n >= 0 {
+			*to = n
+			return nil
+		}
+		s, _ := raw.(string)
+		n, err := flags.ParseSize(s, 1000)
+		if s == "" || err != nil {
+			return errors.New(`must be a number of bytes, such as 500000, "500M" or "10GiB"; 0 means no limit`)
+		}
+		*to = n
+		return nil
+	}
+}
+
+func setCount(to *int64) func(raw any) error {
+	return func(raw any) error {
+		n, ok := raw.(int64)
+		if !ok || n < 0 {
+			return errors.New("must be a whole number; 0 means no limit")
 		}
 		*to = n
 		return nil

@@ -27,6 +27,8 @@ type Account struct {
 	Root, Home string // if Root is "", the root of the server is used
 	Down, Up   int64  // bytes per second, 0 for no limit
 	Sessions   int    // at once, 0 for no limit
+	Quota      int64  // bytes, 0 for no limit
+	QuotaFiles int64  // 0 for no limit
 	Networks   []netip.Prefix
 	FXP        bool
 	Accept     []string // words of --accept-upload
