@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
+	"miniftp/internal/s3peer"
 )
 
 // TestScripts runs the command line as users and scripts do, in processes, and checks exit codes
@@ -26,8 +27,31 @@ import (
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	verbtest.Program(t)
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+	testscript.Run(t, scripts("testdata/script"))
+}
+
+// TestBucketScripts is like TestScripts for storages that are buckets of a gateway.
+func TestBucketScripts(t *testing.T) {
+	t.Parallel()
+	verbtest.Program(t)
+	gateway := s3peer.Start(t, t.TempDir())
+	p := scripts("testdata/bucket")
+	setup := p.Setup
+	p.Setup = func(e *testscript.Env) error {
+		e.Setenv("AWS_ACCESS_KEY_ID", s3peer.AccessKey)
+		e.Setenv("AWS_SECRET_ACCESS_KEY", s3peer.SecretKey)
+		e.Setenv("AWS_ENDPOINT_URL", gateway.Endpoint)
+		e.Setenv("AWS_REGION", "us-east-1")
+		e.Setenv("BUCKET", "s3://"+s3peer.Bucket)
+		return setup(e)
+	}
+	testscript.Run(t, p)
+}
+
+// scripts returns the parameters of the scripts in dir.
+func scripts(dir string) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
@@ -37,13 +61,36 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":    cmdExits,
-			"serve":    cmdServe,
-			"quit":     cmdQuit,
-			"examples": cmdExamples,
-			"jsonlog":  cmdJSONLog,
+			"exits":     cmdExits,
+			"interrupt": cmdInterrupt,
+			"serve":     cmdServe,
+			"quit":      cmdQuit,
+			"examples":  cmdExamples,
+			"jsonlog":   cmdJSONLog,
 		},
-	})
+	}
+}
+
+// cmdInterrupt implements "interrupt duration command…": it sends SIGINT to the command after that time. The command
+// must report the interrupt.
+func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: interrupt duration command…")
+	}
+	after, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	cmd := exec.Command(args[1], args[2:]...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"HOME", "PATH", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_REGION"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	ts.Check(cmd.Start())
+	time.AfterFunc(after, func() { _ = cmd.Process.Signal(os.Interrupt) })
+	if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != 130 {
+		ts.Fatalf("exit %d: %s", cmd.ProcessState.ExitCode(), out.String())
+	}
 }
 
 // cmdExits implements "exits N command…": the command must end with exit code N.
@@ -76,7 +123,9 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	cmd := exec.CommandContext(ctx, "miniftp", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir, "XDG_STATE_HOME=", "PATH="+ts.Getenv("PATH"), "GORACE="+ts.Getenv("GORACE"))
+	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir, "XDG_STATE_HOME=", "PATH="+ts.Getenv("PATH"), "GORACE="+ts.Getenv("GORACE"),
+		"AWS_ACCESS_KEY_ID="+ts.Getenv("AWS_ACCESS_KEY_ID"), "AWS_SECRET_ACCESS_KEY="+ts.Getenv("AWS_SECRET_ACCESS_KEY"),
+		"AWS_ENDPOINT_URL="+ts.Getenv("AWS_ENDPOINT_URL"), "AWS_REGION="+ts.Getenv("AWS_REGION"))
 	stderr, err := cmd.StderrPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())

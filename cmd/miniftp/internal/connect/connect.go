@@ -17,6 +17,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"miniftp/cmd/miniftp/internal/bridge"
 	"miniftp/cmd/miniftp/internal/explain"
 	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/verb"
@@ -32,7 +33,7 @@ import (
 type Link struct {
 	Env       *verb.Env
 	Ctx       context.Context
-	Remote    *ftp.URL
+	Remote    *target.Remote
 	Opts      client.Options
 	Pool      *client.Pool
 	Retries   int
@@ -40,6 +41,7 @@ type Link struct {
 	At        string       // the file or URL that messages name
 	Lent      bool         // the pool belongs to the shell
 	Several   *Several
+	Bridge    *bridge.Bridge // to the storage of Remote; nil: Remote is on a server
 }
 
 // On returns a copy of k whose messages name the given file or URL.
@@ -52,33 +54,36 @@ func (k *Link) On(name string) *Link {
 // lender is implemented by the shell, which lends its connections to the verbs that it runs.
 type lender interface {
 	// Lend returns nil if the shell is connected to another server than that of r.
-	Lend(e *verb.Env, c *cli.Context, r *ftp.URL) (*Link, error)
+	Lend(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error)
 }
 
-// Open returns a Link to the server of r. It does not connect yet.
-func Open(e *verb.Env, c *cli.Context, r *ftp.URL) (*Link, error) {
+// Open returns a Link to the server or storage of r. It does not connect yet, but it opens a storage.
+func Open(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error) {
 	if shell, ok := e.Line.(lender); ok {
 		if k, err := shell.Lend(e, c, r); k != nil || err != nil {
 			return k, err
 		}
 	}
 	debug.SetGCPercent(50) // frees the garbage of long listings sooner; transfers make none
+	if r.Storage != "" {
+		return openStorage(e, c, r)
+	}
 	opts, err := Options(c)
 	if err != nil {
 		return nil, err
 	}
-	if opts.TLS, opts.TLSConfig, err = clientTLS(c, r); err != nil {
+	if opts.TLS, opts.TLSConfig, err = clientTLS(c, &r.URL); err != nil {
 		return nil, err
 	}
-	if opts.Dial, err = viaProxy(c, r, opts.Mode); err != nil {
+	if opts.Dial, err = viaProxy(c, &r.URL, opts.Mode); err != nil {
 		return nil, err
 	}
-	if opts.User, opts.Password, err = Login(e, c, r); err != nil {
+	if opts.User, opts.Password, err = Login(e, c, &r.URL); err != nil {
 		return nil, err
 	}
 	k := &Link{Env: e, Ctx: c.Context, Remote: r, Opts: opts, Retries: c.Int("retries"), Connected: new(atomic.Bool), At: r.String()}
 	k.Several = &Several{Drawn: c.Bool("explain") || explain.PictureName(c) != ""}
-	if k.Opts.Observer, err = watch.Observer(e, c, ProxyName(c, r)); err != nil {
+	if k.Opts.Observer, err = watch.Observer(e, c, ProxyName(c, &r.URL)); err != nil {
 		return nil, err
 	}
 	k.Pool = client.NewPool(r.Addr, Parallel(c), &k.Opts)
@@ -88,7 +93,7 @@ func Open(e *verb.Env, c *cli.Context, r *ftp.URL) (*Link, error) {
 // ByHand returns the options for connections to the server of r, for verbs that open their connections
 // themselves. Without a user the login is anonymous.
 func ByHand(e *verb.Env, c *cli.Context, r *ftp.URL) (client.Options, error) {
-	k, err := Open(e, c, r)
+	k, err := Open(e, c, &target.Remote{URL: *r})
 	if err != nil {
 		return client.Options{}, err
 	}
@@ -102,8 +107,8 @@ func ByHand(e *verb.Env, c *cli.Context, r *ftp.URL) (client.Options, error) {
 }
 
 // OpenURL parses a URL and calls Open.
-func OpenURL(e *verb.Env, c *cli.Context, url string) (*Link, *ftp.URL, error) {
-	r, err := target.Parse(url)
+func OpenURL(e *verb.Env, c *cli.Context, url string) (*Link, *target.Remote, error) {
+	r, err := target.ParseRemote(url)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -153,8 +158,12 @@ func (k *Link) Retry() client.Retry {
 
 // Close closes the connections of k, unless they belong to the shell.
 func (k *Link) Close() {
-	if !k.Lent {
-		_ = k.Pool.Close()
+	if k.Lent {
+		return
+	}
+	_ = k.Pool.Close()
+	if k.Bridge != nil {
+		_ = k.Bridge.Close()
 	}
 }
 
@@ -189,7 +198,7 @@ func (k *Link) IsDir(path string) bool {
 }
 
 // Expand returns the paths that a URL names: one path, or all that match its pattern.
-func (k *Link) Expand(r *ftp.URL) (*client.Paths, error) {
+func (k *Link) Expand(r *target.Remote) (*client.Paths, error) {
 	all := new(client.Paths)
 	if r.Pattern == "" {
 		return all, all.Add(client.WalkEntry{Path: r.Path})
@@ -247,12 +256,12 @@ const (
 )
 
 // EachURL runs f for each path that the URLs name. Consecutive URLs of one server share a connection.
-func EachURL(e *verb.Env, c *cli.Context, urls []string, f func(k *Link, r *ftp.URL, file Found) error) error {
+func EachURL(e *verb.Env, c *cli.Context, urls []string, f func(k *Link, r *target.Remote, file Found) error) error {
 	return EachFound(e, c, urls, Glob, NewWorkers(e, 1), f)
 }
 
 // EachFound is like EachURL, but f may hand work to Workers. A Link is closed only when that work is done.
-func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Workers, f func(k *Link, r *ftp.URL, file Found) error) error {
+func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Workers, f func(k *Link, r *target.Remote, file Found) error) error {
 	var k *Link
 	done := func() {
 		_ = work.Wait()
@@ -261,9 +270,9 @@ func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Wor
 			k = nil
 		}
 	}
-	remotes := make([]*ftp.URL, 0, len(urls))
+	remotes := make([]*target.Remote, 0, len(urls))
 	for _, u := range urls {
-		r, err := target.Parse(u)
+		r, err := target.ParseRemote(u)
 		if err != nil {
 			return err
 		}
@@ -272,7 +281,7 @@ func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Wor
 		}
 		remotes = append(remotes, r)
 	}
-	err := verb.Each(e, remotes, func(r *ftp.URL) error {
+	err := verb.Each(e, remotes, func(r *target.Remote) error {
 		if k == nil || !k.Remote.SameServer(r) {
 			done()
 			var err error

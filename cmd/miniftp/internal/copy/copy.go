@@ -33,7 +33,7 @@ func Command(e *verb.Env) *cli.Command {
 			&cli.BoolFlag{Name: "via-client", Usage: "copy through this program, which stores nothing; for servers that can't connect to each other or do not allow it"},
 			&cli.BoolFlag{Name: "trust-address", Usage: "let one server connect to any address that the other announces, not only to the other's own"},
 			verb.StrictFlag()),
-		Description: flags.Examples("One server sends directly to the other (FXP); the data does not pass through this host. Both servers must allow it, as  miniftp serve --fxp USER  does. If the second URL ends in /, it is a directory. Each URL can have its own login, in the URL or in ~/.netrc; flags and MINIFTP_PASSWORD apply to both.",
+		Description: flags.Examples("One server sends directly to the other (FXP); the data does not pass through this host. Both servers must allow it, as  miniftp serve --fxp USER  does. If the second URL ends in /, it is a directory. Each URL can have its own login, in the URL or in ~/.netrc; flags and MINIFTP_PASSWORD apply to both."+connect.Storages(),
 			"miniftp copy ftp://127.0.0.1:2121/README.md ftp://127.0.0.1:2121/again.md",
 			"miniftp copy -r ftp://127.0.0.1:2121/docs ftp://127.0.0.1:2121/docs-again"),
 		Action: func(c *cli.Context) error { return run(e, c) },
@@ -65,6 +65,9 @@ func run(e *verb.Env, c *cli.Context) error {
 	for i, k := range []**connect.Link{&p.from, &p.to} {
 		l, r, err := connect.OpenURL(e, c, c.Args().Get(i))
 		if err != nil {
+			if i == 1 {
+				p.from.Close()
+			}
 			return err
 		}
 		if i == 1 {
@@ -73,6 +76,7 @@ func run(e *verb.Env, c *cli.Context) error {
 		*k = l
 	}
 	defer func() { p.from.Close(); p.to.Close() }()
+	p.viaClient = p.viaClient || p.from.Bridge != nil || p.to.Bridge != nil // a server can't reach a storage here
 	p.left.Emit = func(from, why string) { p.results.Omit(meter.Result{From: from}, why) }
 	p.setOptions(c)
 	p.meter = meter.New(e, c)

@@ -22,7 +22,7 @@ func Mkdir(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "mkdir", Usage: "make directories", ArgsUsage: "URL...",
 		Flags: connect.Flags(&cli.BoolFlag{Name: "parents", Aliases: []string{"p"}, Usage: "make parent directories too, and accept directories that exist"}),
-		Description: flags.Examples("Makes directories.",
+		Description: flags.Examples("Makes directories."+connect.Storages(),
 			"miniftp mkdir ftp://127.0.0.1:2121/inbox",
 			"miniftp mkdir -p ftp://127.0.0.1:2121/2026/11/22"),
 		Action: onEach(e, 0, connect.Literal, func(c *cli.Context, k *connect.Link, cl *client.Client, f connect.Found) error {
@@ -80,7 +80,7 @@ func onEach(e *verb.Env, first int, how connect.Naming, f func(*cli.Context, *co
 	return func(c *cli.Context) error {
 		lines := e.NewJSONLines(c)
 		work := connect.NewWorkers(e, connect.Parallel(c))
-		err := connect.EachFound(e, c, c.Args().Slice()[first:], how, work, func(k *connect.Link, r *ftp.URL, file connect.Found) error {
+		err := connect.EachFound(e, c, c.Args().Slice()[first:], how, work, func(k *connect.Link, r *target.Remote, file connect.Found) error {
 			return work.Do(func() error {
 				err := verb.At(r.Join(file.Path), k.Do(func(cl *client.Client) error { return f(c, k, cl, file) }))
 				if err == nil {
@@ -100,12 +100,12 @@ func Rm(e *verb.Env) *cli.Command {
 		Flags: connect.Flags(
 			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, EnvVars: flags.NoVariable, Usage: "delete directories with all their contents"},
 			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, EnvVars: flags.NoVariable, Usage: "ignore names that do not exist"}),
-		Description: flags.Examples("Deletes files and, with -r, directories. Links are deleted, never followed.",
+		Description: flags.Examples("Deletes files and, with -r, directories. Links are deleted, never followed."+connect.Storages(),
 			"miniftp rm ftp://127.0.0.1:2121/copy.md",
 			"miniftp rm -rf ftp://127.0.0.1:2121/docs-copy"),
 		Action: func(c *cli.Context) error {
 			for _, u := range c.Args().Slice() {
-				if r, err := target.Parse(u); err == nil && isTop(r.Path) {
+				if r, err := target.ParseRemote(u); err == nil && isTop(r.Path) {
 					return verb.Usagef("rm does not delete the top directory, . or ..: name what to delete")
 				}
 			}
@@ -144,7 +144,7 @@ func remove(c *cli.Context, k *connect.Link, cl *client.Client, f connect.Found)
 func Mv(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "mv", Usage: "rename a file or directory", ArgsUsage: "URL NEWPATH|URL", Flags: connect.Flags(),
-		Description: flags.Examples("NEWPATH is a path on the same server, relative to the login directory unless it begins with /, or a URL on that server. If it ends in /, it is a directory, and the file is moved into it and keeps its name.",
+		Description: flags.Examples("NEWPATH is a path on the same server, relative to the login directory unless it begins with /, or a URL on that server. If it ends in /, it is a directory, and the file is moved into it and keeps its name."+connect.Storages(),
 			"miniftp mv ftp://127.0.0.1:2121/copy.md docs/",
 			"miniftp mv ftp://127.0.0.1:2121/docs/copy.md ftp://127.0.0.1:2121/copy.md"),
 		Action: func(c *cli.Context) error { return runMv(e, c) },
@@ -188,15 +188,15 @@ func runMv(e *verb.Env, c *cli.Context) error {
 }
 
 // newPath returns the path on r's server for arg, the second argument of mv.
-func newPath(r *ftp.URL, arg string) (string, error) {
+func newPath(r *target.Remote, arg string) (string, error) {
 	to := arg
 	into := strings.HasSuffix(arg, "/")
 	if verb.IsURL(arg) {
-		o, err := target.Parse(arg)
+		o, err := target.ParseRemote(arg)
 		if err != nil {
 			return "", err
 		}
-		if o.Addr != r.Addr || o.User != "" && o.User != r.User {
+		if !o.SameTree(r) || o.User != "" && o.User != r.User {
 			return "", verb.Usagef("mv works on one server and for one user; to move a file to another server, copy it and then remove it:  miniftp copy %s %s",
 				verb.ShellWord(r.Given()), verb.ShellWord(o.Given()))
 		}

@@ -37,7 +37,7 @@ func Ls(e *verb.Env) *cli.Command {
 			&cli.BoolFlag{Name: "by-size", Aliases: []string{"S"}, Usage: "short for --sort size"},
 			&cli.BoolFlag{Name: "reverse", Aliases: []string{"r"}, Usage: "reverse the order"},
 			&cli.BoolFlag{Name: "names", Aliases: []string{"1"}, Usage: "print only names, one a line", DefaultText: "true, unless --long is given"}),
-		Description: flags.Examples("Prints one name a line; the name of a directory ends in /. Without a URL, -h means --help; with one, --human. --json prints an array of objects, one a line, in the order of the server unless a flag sorts them.",
+		Description: flags.Examples("Prints one name a line; the name of a directory ends in /. Without a URL, -h means --help; with one, --human. --json prints an array of objects, one a line, in the order of the server unless a flag sorts them."+connect.Storages(),
 			"miniftp ls ftp://127.0.0.1:2121/",
 			"miniftp ls -lh --sort time ftp://127.0.0.1:2121/docs",
 			"miniftp ls --json 'ftp://127.0.0.1:2121/*.md'"),
@@ -56,7 +56,7 @@ func runLs(e *verb.Env, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	err = connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *ftp.URL, f connect.Found) error {
+	err = connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
 		name := func(it listed) string { return it.name }
 		if c.NArg() > 1 && f.Entry.Type == ftp.UnknownEntry { // names are printed with their directory
 			name = func(it listed) string { return below(f.Path, it) }
@@ -72,7 +72,7 @@ func runLs(e *verb.Env, c *cli.Context) error {
 }
 
 // listOne lists a directory, or a file by itself.
-func listOne(c *cli.Context, k *connect.Link, r *ftp.URL, f connect.Found, add func(listed), out *rows) error {
+func listOne(c *cli.Context, k *connect.Link, r *target.Remote, f connect.Found, add func(listed), out *rows) error {
 	if c.Bool("directory") {
 		return listItself(k, f, add)
 	}

@@ -22,14 +22,14 @@ import (
 func Cat(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "cat", Usage: "print files", ArgsUsage: "URL...", Flags: connect.Flags(),
-		Description: flags.Examples("Writes files to standard output.",
+		Description: flags.Examples("Writes files to standard output."+connect.Storages(),
 			"miniftp cat ftp://127.0.0.1:2121/README.md",
 			"miniftp cat 'ftp://127.0.0.1:2121/*.md' | wc -l"),
 		Action: func(c *cli.Context) error {
 			if c.Bool("json") {
 				return verb.Usagef("cat prints the contents of files: it can't be combined with --json")
 			}
-			return connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *ftp.URL, f connect.Found) error {
+			return connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
 				if f.Path == "" {
 					return verb.Usagef("%s does not name a file", r)
 				}
@@ -44,12 +44,12 @@ func Cat(e *verb.Env) *cli.Command {
 func Stat(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "stat", Usage: "show name, type, size and time", ArgsUsage: "URL...", Flags: connect.Flags(),
-		Description: flags.Examples("Shows what the server reports about a file or directory.",
+		Description: flags.Examples("Shows what the server reports about a file or directory."+connect.Storages(),
 			"miniftp stat ftp://127.0.0.1:2121/README.md",
 			"miniftp stat --json ftp://127.0.0.1:2121/docs"),
 		Action: func(c *cli.Context) error {
 			lines, n := e.NewJSONLines(c), 0
-			err := connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *ftp.URL, f connect.Found) error {
+			err := connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
 				var err error
 				if f.Entry, err = k.Stat(f.Path); err != nil {
 					return verb.At(r.Join(f.Path), err)
@@ -100,7 +100,7 @@ func Hash(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "hash", Usage: "print checksums", ArgsUsage: "URL...",
 		Flags: connect.Flags(&cli.StringFlag{Name: "algo", Usage: "the hash algorithm `A`: SHA-256, SHA-512, SHA-1, MD5 or CRC32", Value: "SHA-256"}),
-		Description: flags.Examples("The server computes the checksum (HASH, or XSHA256 and the like). If it can't, the file is fetched and hashed locally. The output has the format of sha256sum.",
+		Description: flags.Examples("The server computes the checksum (HASH, or XSHA256 and the like). If it can't, the file is fetched and hashed locally. The output has the format of sha256sum."+connect.Storages(),
 			"miniftp hash ftp://127.0.0.1:2121/README.md",
 			"miniftp hash --algo md5 'ftp://127.0.0.1:2121/*.md'"),
 		Action: func(c *cli.Context) error { return runHash(e, c) },
@@ -130,7 +130,7 @@ func runHash(e *verb.Env, c *cli.Context) error {
 		By   string `json:"by"` // server, or client
 	}
 	lines := e.NewJSONLines(c)
-	err := connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *ftp.URL, f connect.Found) error {
+	err := connect.EachURL(e, c, c.Args().Slice(), func(k *connect.Link, r *target.Remote, f connect.Found) error {
 		digest, by, err := hashOne(k, f.Path, algo)
 		if err != nil {
 			return verb.At(r.Join(f.Path), err)

@@ -44,7 +44,7 @@ func Command(e *verb.Env) *cli.Command {
 			&cli.StringFlag{Name: "links", Value: "skip", Usage: "`skip|follow|copy` symbolic links: skip leaves them out, follow copies their targets, copy makes links if these stay inside the tree"},
 			verb.StrictFlag()),
 		Description: flags.Examples("Copies the contents of SRC to DST, which is made if missing. Each is a URL or a directory. Only files that differ in size or time are copied. After an interrupt, the same command continues. Links, and names that FTP can't send, are left out and reported once, at the end. "+
-			"Patterns are those of rsync: *.iso matches names anywhere, docs/ only directories, /docs only at the top, and docs/** everything in docs.",
+			"Patterns are those of rsync: *.iso matches names anywhere, docs/ only directories, /docs only at the top, and docs/** everything in docs."+connect.Storages(),
 			"miniftp mirror ftp://127.0.0.1:2121/docs docs-mirror",
 			"miniftp mirror --delete --exclude '*.tmp' docs ftp://127.0.0.1:2121/copy",
 			"miniftp mirror --dry-run --json ftp://127.0.0.1:2121/docs docs-mirror"),
@@ -56,7 +56,7 @@ func Command(e *verb.Env) *cli.Command {
 type side struct {
 	tree  mirror.Tree
 	k     *connect.Link // for a URL
-	r     *ftp.URL
+	r     *target.Remote
 	local string    // as given, if it is not a URL
 	made  bool      // this run made the directory
 	open  io.Closer // the root of a local destination
@@ -129,12 +129,12 @@ func apart(src, dst string) error {
 	}
 	a, b := realPath(src), realPath(dst)
 	if verb.IsURL(src) {
-		from, err := target.Parse(src)
+		from, err := target.ParseRemote(src)
 		if err != nil {
 			return err
 		}
-		to, err := target.Parse(dst)
-		if err != nil || from.Addr != to.Addr {
+		to, err := target.ParseRemote(dst)
+		if err != nil || !from.SameTree(to) {
 			return err
 		}
 		a, b = path.Join("/", from.Path), path.Join("/", to.Path)

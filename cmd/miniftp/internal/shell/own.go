@@ -156,6 +156,9 @@ func (s *session) runUser(ctx context.Context, l *call) error {
 	if s.k == nil {
 		return errNotConnected
 	}
+	if s.k.Bridge != nil {
+		return verb.Usagef("a storage has no users: open ftp://host/ connects to a server")
+	}
 	r := *s.k.Remote
 	r.User, r.Password, r.HasPassword, r.Path = l.args[0].text, "", false, ""
 	var err error
@@ -238,6 +241,9 @@ func (s *session) setMode(l *call, active bool) error {
 	mode := ftp.Passive
 	if on == active {
 		mode = ftp.Active
+	}
+	if s.k.Bridge != nil && mode == ftp.Active {
+		return verb.Usagef("active mode is for servers: a storage needs none")
 	}
 	if s.k.Opts.Mode != mode {
 		s.changeOptions(func(o *client.Options) { o.Mode = mode })

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -40,11 +41,11 @@ type session struct {
 
 	secrets ftp.Secrets // typed by the user or used by the connections
 
-	k         *connect.Link  // nil: not connected
-	home, dir string         // the login directory and the current one, on the server
-	before    string         // the directory that cd - changes to
-	lbefore   string         // the directory that lcd - changes to
-	old       []*client.Pool // replaced pools, which jobs may still use; see closeOld
+	k         *connect.Link // nil: not connected
+	home, dir string        // the login directory and the current one, on the server
+	before    string        // the directory that cd - changes to
+	lbefore   string        // the directory that lcd - changes to
+	old       []io.Closer   // replaced pools and bridges, which jobs may still use; see closeOld
 	jobs      []*job
 	lastJob   int
 	listings  listings
@@ -66,15 +67,20 @@ type runningLine struct {
 }
 
 // Lend returns the shell's link if the verb needs the same server and user, and nil otherwise.
-func (l *runningLine) Lend(e *verb.Env, c *cli.Context, r *ftp.URL) (*connect.Link, error) {
-	if l.k == nil || l.k.Remote.Scheme != r.Scheme || l.k.Remote.Addr != r.Addr || l.k.Remote.User != r.User {
+func (l *runningLine) Lend(e *verb.Env, c *cli.Context, r *target.Remote) (*connect.Link, error) {
+	if l.k == nil || !l.k.Remote.SameLogin(r) {
 		return nil, nil
 	}
 	if _, err := connect.Options(c); err != nil {
 		return nil, err
 	}
 	if c.Command.Name == "copy" { // copy needs its own connections, with its own rules about which addresses to trust
-		r.Password, r.HasPassword = l.k.Opts.Password, true
+		if r.Storage == "" {
+			r.Password, r.HasPassword = l.k.Opts.Password, true
+		}
+		return nil, nil
+	}
+	if c.Command.Name == "mirror" && l.k.Bridge != nil { // mirror opens the storage with exact times
 		return nil, nil
 	}
 	_, drawn := l.s.see.state()
@@ -107,17 +113,20 @@ func (l *runningLine) plain(text string) string {
 		return text
 	}
 	var b strings.Builder
-	server := l.k.Remote.Server() + "/"
+	before, after := l.k.Remote.Around()
 	for {
-		head, rest, ok := strings.Cut(text, server)
+		head, rest, ok := strings.Cut(text, before)
 		b.WriteString(head)
 		if !ok {
 			return b.String()
 		}
 		name, _, _ := strings.Cut(rest, " ")
-		decoded, err := ftp.PathUnescape(name)
+		decoded, err := ftp.PathUnescape(strings.Replace(name, after, "", 1))
 		if err != nil {
 			decoded = name
+		}
+		if l.k.Remote.Storage != "" {
+			decoded = "/" + decoded
 		}
 		b.WriteString(ftp.Printable(decoded))
 		text = rest[len(name):]
@@ -143,13 +152,15 @@ func (s *session) connect(ctx context.Context, url string) error {
 	if !verb.IsURL(url) {
 		url = "ftp://" + url
 	}
-	r, err := target.Parse(url)
+	r, err := target.ParseRemote(url)
 	if err != nil {
 		return err
 	}
 	r.Pattern = ""
-	if err := s.credentials(r); err != nil {
-		return err
+	if r.Storage == "" {
+		if err := s.credentials(r); err != nil {
+			return err
+		}
 	}
 	k, err := connect.Open(s.e, s.c, r)
 	if err != nil {
@@ -159,9 +170,9 @@ func (s *session) connect(ctx context.Context, url string) error {
 }
 
 // credentials sets the login in r. At a terminal it asks for a missing password.
-func (s *session) credentials(r *ftp.URL) error {
+func (s *session) credentials(r *target.Remote) error {
 	quiet := &verb.Env{Stdio: verb.Stdio{In: strings.NewReader(""), Out: s.e.Out, Err: s.e.Err}, Ctx: s.e.Ctx} // its standard input is empty, so that Login does not ask
-	user, pass, err := connect.Login(quiet, s.c, r)
+	user, pass, err := connect.Login(quiet, s.c, &r.URL)
 	if err != nil || connect.IsAnonymous(user) {
 		return err
 	}
@@ -200,6 +211,9 @@ func (s *session) enter(ctx context.Context, k *connect.Link, to string) error {
 	}
 	if err != nil {
 		_ = k.Pool.Close()
+		if k.Bridge != nil {
+			_ = k.Bridge.Close()
+		}
 		return verb.At(k.Remote.String(), err)
 	}
 	s.disconnect()
@@ -211,21 +225,24 @@ func (s *session) enter(ctx context.Context, k *connect.Link, to string) error {
 func (s *session) disconnect() {
 	if s.k != nil {
 		s.old = append(s.old, s.k.Pool)
+		if s.k.Bridge != nil {
+			s.old = append(s.old, s.k.Bridge)
+		}
 	}
 	s.k, s.dir, s.before = nil, "", ""
 	s.listings.forget()
 	s.closeOld()
 }
 
-// closeOld closes the replaced pools, unless a job is running: it may have started with one of them.
+// closeOld closes the replaced pools and bridges, unless a job is running: it may have started with one of them.
 func (s *session) closeOld() {
 	for _, j := range s.jobs {
 		if !j.over() {
 			return
 		}
 	}
-	for _, p := range s.old {
-		_ = p.Close()
+	for _, old := range s.old {
+		_ = old.Close()
 	}
 	s.old = nil
 }
@@ -281,10 +298,7 @@ func (s *session) url(w word) string {
 	if strings.HasSuffix(w.text, "/") && !strings.HasSuffix(p, "/") {
 		p += "/"
 	}
-	if rest, ok := strings.CutPrefix(p, "/"); ok {
-		return s.k.Remote.Server() + "/%2F" + escapeGlob(rest)
-	}
-	return s.k.Remote.Server() + "/" + escapeGlob(p)
+	return s.k.Remote.JoinEscaped(escapeGlob(p))
 }
 
 // dirURL returns the URL of the current directory, with a slash at the end.

@@ -34,7 +34,7 @@ func Command(e *verb.Env) *cli.Command {
 			&cli.BoolFlag{Name: "keep-going", Aliases: []string{"k"}, Usage: "in a script, continue after a command fails"}),
 		Description: flags.Examples("The commands are those of ftp and lftp, with the flags of miniftp's verbs; help lists them. "+
 			"Tab completes commands, remote names and local names. A line that ends in & runs in the background. A broken connection is replaced. "+
-			"If standard input is not a terminal, it is read as a script, which ends with the exit code of the first command that fails.",
+			"If standard input is not a terminal, it is read as a script, which ends with the exit code of the first command that fails."+connect.Storages(),
 			"miniftp shell -c 'cd docs; ls -l; get guide.md' ftp://127.0.0.1:2121/",
 			"echo 'ls docs' | miniftp shell ftp://127.0.0.1:2121/"),
 		Action: func(c *cli.Context) error { return runShell(e, c) },
@@ -204,6 +204,10 @@ func (s *session) prompt() string {
 	who := strings.TrimSuffix(r.Addr, ":"+ftp.DefaultPort(r.Scheme))
 	if r.User != "" {
 		who = r.User + "@" + who
+	}
+	if r.Storage != "" {
+		who, _ = r.Around()
+		who = strings.TrimRight(who, "!/")
 	}
 	width := term.Width(s.e.Out)
 	who = term.Fit(ftp.Printable(who), width/3)

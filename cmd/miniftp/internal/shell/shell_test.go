@@ -152,7 +152,7 @@ func TestShellScriptFailures(t *testing.T) {
 		{"kill 7", verb.ExitUsage, "kill: there is no job 7: jobs lists them\n"},
 		{"get 'x", verb.ExitUsage, "a quote (') is not closed\n"},
 		{"close; ls", verb.ExitUsage, "ls: not connected: open ftp://host/ connects\n"},
-		{"open http://x/", verb.ExitUsage, "open: http:// is not supported: only ftp://, ftpes:// (AUTH TLS) and ftps:// (TLS first)\n"},
+		{"open http://x/", verb.ExitUsage, "open: http:// is not supported: only ftp://, ftpes:// (AUTH TLS) and ftps:// (TLS first), and storages: s3://BUCKET/PATH, zip:FILE!/PATH or tar:FILE!/PATH\n"},
 	} {
 		code, _, errs := tryShell(t, "\n"+tt.line+"\npwd\n", srv.URL)
 		want := tt.errs

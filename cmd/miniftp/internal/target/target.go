@@ -1,5 +1,5 @@
 // Package target parses the URLs and patterns in command lines, and joins remote paths. The rules for URLs are
-// those of ftp.ParseURL.
+// those of ftp.ParseURL; package storage knows those of storages.
 package target
 
 import (
@@ -10,7 +10,7 @@ import (
 	"miniftp/ftp"
 )
 
-// Parse parses a URL. Its errors are usage errors.
+// Parse parses the URL of a server. Its errors are usage errors.
 func Parse(s string) (*ftp.URL, error) {
 	u, err := ftp.ParseURL(s)
 	if err != nil {
@@ -22,8 +22,8 @@ func Parse(s string) (*ftp.URL, error) {
 // NamesSeveral reports whether the path of the URL is a pattern. Characters in the host, the user or the
 // password do not matter: [::1] is not a pattern.
 func NamesSeveral(url string) bool {
-	u, err := ftp.ParseURL(url)
-	return err == nil && u.Pattern != ""
+	r, err := ParseRemote(url)
+	return err == nil && r.Pattern != ""
 }
 
 // Join returns the path of a name in a remote directory. "" is the login directory.

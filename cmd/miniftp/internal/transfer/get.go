@@ -30,7 +30,7 @@ func Get(e *verb.Env) *cli.Command {
 		Name: "get", Usage: "fetch files", ArgsUsage: "URL... [LOCAL|-]",
 		Flags: connect.Flags(append(choiceFlags(), connect.ResumeFlag(),
 			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "fetch directories with all their contents"})...),
-		Description: flags.Examples("Like cp: one URL is fetched to a name, a directory or - (standard output), several to a directory. A file is named .NAME.part until it is complete. On a terminal, -r prints one line for all files at the end; with -v it prints one for each file.",
+		Description: flags.Examples("Like cp: one URL is fetched to a name, a directory or - (standard output), several to a directory. A file is named .NAME.part until it is complete. On a terminal, -r prints one line for all files at the end; with -v it prints one for each file."+connect.Storages(),
 			"miniftp get ftp://127.0.0.1:2121/README.md",
 			"miniftp get -c ftp://127.0.0.1:2121/README.md copy.md",
 			"miniftp get -r ftp://127.0.0.1:2121/docs docs-copy"),
@@ -111,7 +111,7 @@ func (f *fetcher) findTarget(urls []string) error {
 }
 
 // fetch fetches one path: a file or, with -r, a directory.
-func (f *fetcher) fetch(k *connect.Link, r *ftp.URL, file connect.Found) error {
+func (f *fetcher) fetch(k *connect.Link, r *target.Remote, file connect.Found) error {
 	if file.Path == "" && !f.recursive {
 		return verb.Usagef("%s does not name a file; -r fetches a whole tree", r)
 	}
@@ -125,7 +125,7 @@ func (f *fetcher) fetch(k *connect.Link, r *ftp.URL, file connect.Found) error {
 	return f.results.AddFailure(meter.Result{URL: r.Join(file.Path)}, err)
 }
 
-func (f *fetcher) fetchPath(k *connect.Link, r *ftp.URL, file connect.Found) error {
+func (f *fetcher) fetchPath(k *connect.Link, r *target.Remote, file connect.Found) error {
 	if file.Entry.Type == ftp.UnknownEntry && f.recursive {
 		var err error
 		if file.Entry, err = k.Stat(file.Path); err != nil {
@@ -153,7 +153,7 @@ func (f *fetcher) fetchPath(k *connect.Link, r *ftp.URL, file connect.Found) err
 
 // named fetches one file named by a URL. If it is a directory, the error says so: that of the server, or
 // the local one if a directory of that name exists here, too.
-func (f *fetcher) named(k *connect.Link, r *ftp.URL, file connect.Found) error {
+func (f *fetcher) named(k *connect.Link, r *target.Remote, file connect.Found) error {
 	err := f.file(k, r, file, f.target(target.Base(file.Path)))
 	if errors.Is(err, syscall.EISDIR) && file.Entry.Type == ftp.UnknownEntry && k.IsDir(file.Path) {
 		return verb.Hinted{Err: err, Text: err.Error() + " (and so it is at the server: use -r to fetch it)"}
@@ -173,7 +173,7 @@ func (f *fetcher) target(name string) string {
 }
 
 // file fetches one file to the local name.
-func (f *fetcher) file(k *connect.Link, r *ftp.URL, file connect.Found, local string) error {
+func (f *fetcher) file(k *connect.Link, r *target.Remote, file connect.Found, local string) error {
 	url := r.Join(file.Path)
 	k = k.On(url)
 	local, special, err := f.destination(url, local)
@@ -267,7 +267,7 @@ func (f *fetcher) into(k *connect.Link, path, local string, ascii bool, m *meter
 	return res, err
 }
 
-func (f *fetcher) toStdout(k *connect.Link, r *ftp.URL, file connect.Found) error {
+func (f *fetcher) toStdout(k *connect.Link, r *target.Remote, file connect.Found) error {
 	m := f.meter.File(target.Base(file.Path))
 	res, err := k.CopyOut(file.Path, f.ascii || r.ASCII, f.e.Out, m.Progress())
 	m.Done(res, err)

@@ -21,7 +21,7 @@ import (
 
 // tree fetches a directory, like cp -r: into the target if that exists, otherwise as the target.
 // --links decides what happens to links in it.
-func (f *fetcher) tree(k *connect.Link, r *ftp.URL, dir connect.Found) error {
+func (f *fetcher) tree(k *connect.Link, r *target.Remote, dir connect.Found) error {
 	root := cmp.Or(f.local, ".")
 	if name := target.Base(dir.Path); f.intoDir && filepath.IsLocal(name) && name != "." {
 		root = filepath.Join(root, name)
@@ -34,7 +34,7 @@ func (f *fetcher) tree(k *connect.Link, r *ftp.URL, dir connect.Found) error {
 type tree struct {
 	*fetcher
 	k         *connect.Link
-	r         *ftp.URL
+	r         *target.Remote
 	remaining int // how many more entries the server may list
 	root      string
 	made      []string // the first directories made in root, at most mostMade

@@ -28,7 +28,7 @@ func Put(e *verb.Env) *cli.Command {
 			&cli.BoolFlag{Name: "mkdir", Usage: "make missing directories of the URL"},
 			&cli.BoolFlag{Name: "no-times", Usage: "do not copy the times of the local files to the server"},
 			&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "send directories with all their contents"})...),
-		Description: flags.Examples("Like cp: a URL that ends in / is a directory, and several files can be sent only to a directory. - is standard input. Files keep their times if the server can set them (MFMT). On a terminal, -r prints one line for all files at the end; with -v it prints one for each file. The server must allow writing, as  miniftp serve --anonymous rw  does.",
+		Description: flags.Examples("Like cp: a URL that ends in / is a directory, and several files can be sent only to a directory. - is standard input. Files keep their times if the server can set them (MFMT). On a terminal, -r prints one line for all files at the end; with -v it prints one for each file. The server must allow writing, as  miniftp serve --anonymous rw  does."+connect.Storages(),
 			"miniftp put README.md ftp://127.0.0.1:2121/copy.md",
 			"miniftp put -r docs ftp://127.0.0.1:2121/docs-copy",
 			"tar c docs | miniftp put - ftp://127.0.0.1:2121/docs.tar"),
@@ -40,7 +40,7 @@ func Put(e *verb.Env) *cli.Command {
 type sender struct {
 	batch
 	k      *connect.Link
-	remote *ftp.URL
+	remote *target.Remote
 	times  bool // files keep their times
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/ftp"
@@ -58,7 +59,23 @@ type placed struct {
 	err   error
 }
 
-func (p *placed) Error() string { return ftp.Printable(p.where) + ": " + p.err.Error() }
+func (p *placed) Error() string {
+	text := p.err.Error()
+	if no, ok := errors.AsType[*ftp.Error](p.err); ok && isStorage(p.where) {
+		text = strings.Replace(text, no.Error(), storageReason(no, p.where), 1)
+	}
+	return ftp.Printable(p.where) + ": " + text
+}
+
+// storageReason returns the text of a reply about a file in a storage. The reply is that of the server in this
+// program, so its code and its path, which is part of where, would only distract.
+func storageReason(no *ftp.Error, where string) string {
+	text := strings.TrimSuffix(no.Text(), ".")
+	if name, reason, ok := strings.Cut(text, ": "); ok && (name == no.Verb || strings.Contains(where, ftp.PathEscape(strings.Trim(name, "/")))) {
+		return reason
+	}
+	return text
+}
 
 func (p *placed) Unwrap() error { return p.err }
 
@@ -194,6 +211,7 @@ var exits = map[client.Kind]int{
 // ExitCode returns the exit code for err. If several would fit, it returns the one that explains
 // most: after an interrupt, for example, it does not matter which call failed.
 func ExitCode(err error) int {
+	var coded interface{ VerbExit() int } // an error that knows its exit code, such as that of a storage
 	switch kind := client.KindOf(err); {
 	case err == nil:
 		return ExitOK
@@ -201,6 +219,8 @@ func ExitCode(err error) int {
 		return ExitInterrupted
 	case errors.As(err, new(usageError)), errors.Is(err, ftp.ErrLineBreak):
 		return ExitUsage
+	case errors.As(err, &coded):
+		return coded.VerbExit()
 	case errors.Is(err, errStrict) && kind != client.KindLocal && kind != client.KindTLS:
 		return ExitIncomplete
 	default:

@@ -57,8 +57,18 @@ func (e *Env) CommandLine() string {
 	return strings.Join(words, " ")
 }
 
-// IsURL reports whether s is a URL rather than a local name.
-func IsURL(s string) bool { return strings.Contains(s, "://") }
+// IsURL reports whether s is a URL rather than a local name. A file whose name looks like a URL can be given
+// as ./NAME.
+func IsURL(s string) bool {
+	name, _, ok := strings.Cut(s, ":")
+	return strings.Contains(s, "://") || ok && (strings.EqualFold(name, "zip") || strings.EqualFold(name, "tar"))
+}
+
+// isStorage reports whether s is the URL of a storage rather than of a server.
+func isStorage(s string) bool {
+	name, _, _ := strings.Cut(s, ":")
+	return IsURL(s) && ftp.DefaultPort(strings.ToLower(name)) == ""
+}
 
 // Nearest returns the word in words that a mistyped word most likely means; "" if none is close.
 func Nearest(word string, words []string) string {
