@@ -175,7 +175,10 @@ func (s *session) drop() {
 
 // stopText returns the text of the 421 for a session that was stopped.
 func (s *session) stopText() string {
-	if s.dropped.Load() {
+	switch {
+	case s.kicked.Load():
+		return "The administrator has ended this session. Goodbye."
+	case s.dropped.Load():
 		return "Another session needs the place: log in sooner. Goodbye."
 	}
 	return "The server is shutting down."

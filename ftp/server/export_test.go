@@ -14,6 +14,9 @@ func SetProgressEvery(d time.Duration) (old time.Duration) {
 	return old
 }
 
+// State returns the state of a server.
+func (s *Server) State() State { return s.set.Load().State }
+
 // NewMemState returns a State in memory, which servers of a test can share.
 func NewMemState() State { return &sharedMem{newMemState()} }
 

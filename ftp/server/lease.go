@@ -2,10 +2,8 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
-	"syscall"
 	"time"
 
 	"miniftp/ftp"
@@ -153,11 +151,12 @@ func (s *Server) shares() bool {
 // keepShared renews leases and takes over the bans of other servers, until the server closes.
 func (s *Server) keepShared() {
 	lastRenewed := time.Now()
+	lifted := map[string]string{}
 	tick := time.NewTicker(bansEvery)
 	defer tick.Stop()
 	for {
 		ctx, cancel := context.WithTimeout(s.ctx, stateWait)
-		if err := s.takeBans(ctx); err != nil && s.ctx.Err() == nil {
+		if err := s.takeBans(ctx, lifted); err != nil && s.ctx.Err() == nil {
 			s.set.Load().Log.Warn("can't read the bans of other servers", "err", err)
 		}
 		if time.Since(lastRenewed) > leaseTime/3 {
@@ -167,71 +166,8 @@ func (s *Server) keepShared() {
 		cancel()
 		select {
 		case <-tick.C:
-		case <-s.stopped:
-			return
 		case <-s.ctx.Done():
 			return
 		}
 	}
 }
-
-// Bans are shared as values that say until when they last:
-//
-//	bans/ADDRESS       = {"until": "…"}
-//	bans/ADDRESS USER  = {"until": "…"}
-
-type sharedBan struct {
-	Until time.Time `json:"until"`
-}
-
-// publishBan tells the other servers of a ban of an address or, if user is not empty, of a user at that address.
-func (s *Server) publishBan(name string, until time.Time) {
-	s.goBackground(func() {
-		ctx, cancel := context.WithTimeout(s.ctx, stateWait)
-		defer cancel()
-		_, err := updateState(ctx, s.set.Load().State, stateKey("bans", name), func(b *sharedBan) error {
-			if !until.After(b.Until) {
-				return errUnchanged
-			}
-			b.Until = until
-			return nil
-		})
-		if err != nil && s.ctx.Err() == nil {
-			s.set.Load().Log.Warn("can't share a ban with other servers", "err", err)
-		}
-	})
-}
-
-// takeBans takes over the bans of other servers and removes those that have ended.
-func (s *Server) takeBans(ctx context.Context) error {
-	state := s.set.Load().State
-	n := 0
-	for key, err := range state.Keys(ctx, "bans/") {
-		if err != nil {
-			return err
-		}
-		name, ok := nameOfKey(key)
-		if n++; n > maxSharedBans {
-			return fmt.Errorf("there are more than %d", maxSharedBans)
-		}
-		if !ok || s.guard.Knows(name) {
-			continue
-		}
-		ban, version, err := readState[sharedBan](ctx, state, key)
-		switch {
-		case err != nil:
-			return err
-		case version == "":
-		case time.Now().Before(ban.Until):
-			s.guard.Ban(name, ban.Until)
-		default:
-			if err := state.Delete(ctx, key, version); err != nil && !errors.Is(err, syscall.ESTALE) {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// maxSharedBans is the number of shared bans that a server reads.
-const maxSharedBans = 10_000

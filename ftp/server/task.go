@@ -64,6 +64,7 @@ type task struct {
 var (
 	errAborted  = errors.New("aborted")
 	errPanicked = errors.New("internal error")
+	errKicked   = errors.New("ended by the administrator")
 	// errCutShort: under TLS only close_notify says that an upload is whole; anyone can send a FIN.
 	errCutShort = errors.New("the TLS data connection ended without close_notify")
 )
@@ -91,6 +92,12 @@ func (s *session) start(j *task) ftp.Reply {
 	j.ctx, j.cancel = context.WithCancelCause(s.ctx())
 	j.wake = s.alarm.wake
 	s.task = j
+	if j.opener != nil {
+		s.running.Store(j)
+		if s.kicked.Load() { // Kick may have been called before the task was stored
+			j.abort(errKicked)
+		}
+	}
 	if j.beside != nil {
 		j.beside(j.ctx)
 	}
@@ -186,6 +193,7 @@ func (s *session) waitTask() {
 // finishTask ends the task and sends its final reply.
 func (s *session) finishTask(res dtp.Result) {
 	j := s.task
+	s.running.Store(nil)
 	s.task = nil // first, so that after a panic below end does not wait for the task
 	s.idleBy = time.Time{}
 	select {
@@ -354,6 +362,8 @@ func (s *session) verdict(j *task, res dtp.Result) ftp.Reply {
 		return ftp.Replyf(226, "Done: %d bytes.", res.Bytes)
 	case errors.Is(res.Err, errAborted):
 		return ftp.Replyf(426, "Aborted %s.", moved)
+	case errors.Is(res.Err, errKicked):
+		return ftp.Replyf(426, "The administrator has ended this session; the transfer ended %s.", moved)
 	case errors.Is(res.Err, context.Canceled):
 		return ftp.Replyf(426, "The server is shutting down; the transfer ended %s.", moved)
 	case errors.Is(res.Err, errPanicked):

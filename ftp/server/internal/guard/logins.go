@@ -62,6 +62,7 @@ type visitor struct {
 // attempts are the logins with one name from one address.
 type attempts struct {
 	failures
+	user   string        // set when it is banned, for Bans
 	shared int           // of these failures, those that count for the address, too
 	turn   chan struct{} // held by the running login
 	users  int
@@ -155,8 +156,11 @@ func (l *Logins) Try(ctx context.Context, from netip.Addr, g Policy, user string
 	return l.record(from, v, a, g, user, err)
 }
 
+// longestBan is the length of the longest name of a ban that is passed on: clients choose the names of users.
+const longestBan = 300
+
 func (l *Logins) banBegins(name string, until time.Time) {
-	if l.OnBan != nil {
+	if l.OnBan != nil && len(name) <= longestBan {
 		l.OnBan(name, until)
 	}
 }
@@ -173,12 +177,53 @@ func (l *Logins) Ban(name string, until time.Time) {
 	v, a := l.enter(from, g, l.hash(user))
 	l.mu.Lock()
 	if isName {
-		a.until = until
+		a.until, a.user = until, user
 	} else {
 		v.until = until
 	}
 	l.mu.Unlock()
 	l.leave(from, v, l.hash(user), a)
+}
+
+// Unban lifts a ban and reports whether it was in force. It also forgets the failures that led to it.
+func (l *Logins) Unban(name string) bool {
+	if !l.Knows(name) {
+		return false
+	}
+	origin, user, isName := strings.Cut(name, " ")
+	from, _ := netip.ParseAddr(origin)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := l.visitors[from]
+	switch {
+	case v == nil:
+		return false
+	case !isName:
+		v.failures = failures{}
+	case v.names[l.hash(user)] != nil:
+		a := v.names[l.hash(user)]
+		a.failures, a.shared = failures{}, 0
+	}
+	return true
+}
+
+// Bans returns the names of the bans in force, and when they end.
+func (l *Logins) Bans() map[string]time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := map[string]time.Time{}
+	now := time.Now()
+	for from, v := range l.visitors {
+		if now.Before(v.until) {
+			all[from.String()] = v.until
+		}
+		for _, a := range v.names {
+			if now.Before(a.until) {
+				all[from.String()+" "+a.user] = a.until
+			}
+		}
+	}
+	return all
 }
 
 // Knows reports whether the ban of that name is in force here.
@@ -296,6 +341,7 @@ func (l *Logins) record(from netip.Addr, v *visitor, a *attempts, g Policy, user
 		a.shared = min(a.shared, a.count)
 	}
 	if a.fail(now, g, g.Most, 0) {
+		a.user = user
 		l.banBegins(from.String()+" "+user, a.until)
 		err = fmt.Errorf("%w: %w", ErrNameShutOut, err)
 	}
