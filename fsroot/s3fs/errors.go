@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 
@@ -130,7 +131,7 @@ func (f *Fs) mapError(err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case !errors.As(err, &answer):
-		return &storeError{publicUnheard, err}
+		return &storeError{publicUnheard, f.withoutRequest(err)}
 	}
 	if known, ok := codes[answer.Code]; ok {
 		return known
@@ -152,6 +153,14 @@ func (f *Fs) mapError(err error) error {
 		return &storeError{publicBusy, detail}
 	}
 	return &storeError{publicFailed, detail}
+}
+
+// withoutRequest returns the error of a request without its URL, which is long and says nothing to a person.
+func (f *Fs) withoutRequest(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return fmt.Errorf("%s: %w", f.at.Endpoint.Host, u.Err)
+	}
+	return err
 }
 
 // plain shortens a text of the store for the log.
