@@ -42,7 +42,7 @@ const (
 	password  = "not-really-a-secret"
 )
 
-// config is the configuration file of all nodes.
+// config is the configuration file of a node. The root of the second user is below a directory of its own.
 const config = `
 [users.soak]
 password = "` + password + `"
@@ -52,6 +52,7 @@ max-sessions = 1000
 
 [users.small]
 password = "` + password + `"
+root = "%s"
 quota = "32M"
 quota-files = 60
 max-sessions = 1000
@@ -60,7 +61,7 @@ max-sessions = 1000
 // proxyConfig begins the configuration of haproxy, which docs/scale.md explains.
 const proxyConfig = `
 global
-    maxconn 20000
+    maxconn 8000
 
 defaults
     mode tcp

@@ -21,16 +21,15 @@ import (
 	"testing"
 	"time"
 
-	"miniftp/ftp/internal/testutil"
 	"miniftp/internal/s3peer"
 )
 
 // The variables that request a test.
 const (
-	storeVar   = "MINIFTP_SOAK_STORE"   // the URL of a bucket; by default, two gateways over a directory are started
-	timeVar    = "MINIFTP_SOAK_TIME"    // how long the soak runs
+	storeVar   = "MINIFTP_SOAK_STORE"    // the URL of a bucket; by default, two gateways over a directory are started
+	timeVar    = "MINIFTP_SOAK_TIME"     // how long the soak runs
 	gatewayVar = "MINIFTP_SOAK_GATEWAYS" // how many gateways are started; default 2
-	measureVar = "MINIFTP_MEASURE"      // requests the measurements
+	measureVar = "MINIFTP_MEASURE"       // requests the measurements
 )
 
 // store is the object store of a test.
@@ -52,7 +51,10 @@ func openStore(t *testing.T) *store {
 	} else {
 		n, _ := strconv.Atoi(os.Getenv(gatewayVar))
 		dir := t.TempDir()
-		for range max(n, 2-min(n, 1)) {
+		if n <= 0 {
+			n = 2
+		}
+		for range n {
 			u, err := url.Parse(s3peer.Start(t, dir).URL("", ""))
 			check(t, err)
 			s.urls = append(s.urls, u)
@@ -73,9 +75,12 @@ func (s *store) url(n int, dir, more string) string {
 	return u.String()
 }
 
-// build builds miniftp and returns its path.
+// build builds miniftp and returns its path, unless MINIFTP_SOAK_BIN names one.
 func build(t *testing.T) string {
 	t.Helper()
+	if bin := os.Getenv("MINIFTP_SOAK_BIN"); bin != "" {
+		return bin
+	}
 	bin := filepath.Join(t.TempDir(), "miniftp")
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "miniftp/cmd/miniftp").CombinedOutput()
 	if err != nil {
@@ -180,7 +185,7 @@ func requested(t *testing.T, variables ...string) {
 			return
 		}
 	}
-	if !testutil.Soaking {
+	if os.Getenv("MINIFTP_SOAK") == "" {
 		t.Skipf("only on request: set %s", strings.Join(variables, " or "))
 	}
 }

@@ -50,7 +50,7 @@ func Command(e *verb.Env) *cli.Command {
 		}
 	}
 	return &cli.Command{
-		Name: "doctor", Usage: "find out what is wrong with a server or a storage, and who must fix it", ArgsUsage: "URL|ROOT",
+		Name: "doctor", Usage: "find out what is wrong with a server or a storage", ArgsUsage: "URL|ROOT",
 		Flags: all,
 		Description: flags.Examples("Tries passive and active mode over IPv4 and IPv6, without and with TLS, and checks the sizes, offsets and times that the server reports. "+
 			"The URL names a server, a directory or a file. Nothing is written without --write. Both modes are tried, whether or not --active is given. "+
