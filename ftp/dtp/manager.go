@@ -20,6 +20,10 @@ type Config struct {
 	// Dial replaces the dialer of this package, for example with that of a proxy. It is given an
 	// address that the Guard has admitted.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Sender, if not nil, returns where an accepted connection comes from, if that is not its remote address: a
+	// balancer may say so before the first byte of the peer. It must read no more than that, and must not wait long.
+	// The Guard judges the address that it returns. If it returns an error, the connection is closed.
+	Sender func(*net.TCPConn) (netip.AddrPort, error)
 }
 
 func (c *Config) timeout() time.Duration {

@@ -21,6 +21,7 @@ type Opener struct {
 	addr     netip.AddrPort // where it listens or will dial
 	ln       *listener      // if it listens
 	accepted bool           // the peer's connection was accepted on ln
+	sender   netip.AddrPort // where the accepted connection comes from, if Config.Sender says so
 	tls      *Security      // nil: in the clear
 
 	kept    *Conn    // the data connection, if the last transfer has left it open (block mode)
@@ -112,16 +113,24 @@ func (o *Opener) Open(ctx context.Context) (*Conn, error) {
 func (o *Opener) opened(nc net.Conn, start time.Time) *Conn {
 	c := &Conn{Conn: nc, Mode: o.Mode(), Stance: o.stance, o: o}
 	if o.tls != nil {
-		c.Conn = o.tls.secure(nc, o.guard.copies(AddrPort(nc.RemoteAddr()), o.m.peer))
+		c.Conn = o.tls.secure(nc, o.guard.copies(o.remote(nc), o.m.peer))
 	}
 	if o.m.observe != nil {
 		o.m.emit(ftp.DataOpened{
 			Mode: c.Mode, Stance: c.Stance,
-			Local: AddrPort(nc.LocalAddr()), Remote: AddrPort(nc.RemoteAddr()),
+			Local: AddrPort(nc.LocalAddr()), Remote: o.remote(nc),
 			Took: time.Since(start),
 		})
 	}
 	return c
+}
+
+// remote returns where the data connection comes from or goes to.
+func (o *Opener) remote(nc net.Conn) netip.AddrPort {
+	if o.sender.IsValid() {
+		return o.sender
+	}
+	return AddrPort(nc.RemoteAddr())
 }
 
 // Close closes an Opener that was not opened. A peer that has connected to its port is disconnected.
@@ -177,6 +186,14 @@ func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, erro
 			return nil, err
 		}
 		remote := AddrPort(c.RemoteAddr())
+		if from := o.m.cfg.Sender; from != nil {
+			if remote, err = from(c); err != nil {
+				o.m.emit(ftp.StrangerRefused{Remote: remote})
+				_ = c.Close()
+				continue
+			}
+			o.sender = remote
+		}
 		if o.guard.mayAccept(o.addr, remote, o.m.peer) {
 			o.accepted = true
 			return c, nil

@@ -45,6 +45,9 @@ func (o *Opener) startQuick(job Job, patience time.Duration) *Started {
 
 // acceptNow accepts the peer's connection if it is in the backlog.
 func (o *Opener) acceptNow() (sock socket) {
+	if o.m.cfg.Sender != nil { // it needs a connection that can wait
+		return socket{}
+	}
 	raw, err := o.ln.SyscallConn()
 	if err != nil {
 		return socket{}

@@ -15,9 +15,10 @@ import (
 
 // Bounds on connections that are turned away, and on sessions that make room for others.
 const (
-	maxLookedAt   = 64 // waiting sessions that makeRoom considers
-	maxDropped    = 64 // dropped sessions that have not ended yet
-	maxTurnedAway = 64 // connections that are sent a 421 at once; beyond, they are only closed
+	maxLookedAt   = 64   // waiting sessions that makeRoom considers
+	maxDropped    = 64   // dropped sessions that have not ended yet
+	maxHeaders    = 1024 // connections of balancers whose header is awaited
+	maxTurnedAway = 64   // connections that are sent a 421 at once; beyond, they are only closed
 	shutOutText   = "Too many failed logins from your address. Try again later."
 )
 

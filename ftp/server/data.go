@@ -25,7 +25,7 @@ func (s *session) pasv(string) ftp.Reply {
 	switch {
 	case s.params.OnlyEPSV:
 		return onlyEPSV
-	case !s.control.Local.Addr().Is4():
+	case !s.control.Local.Addr().Is4() && !s.reached.Is4():
 		return ftp.NewReply(425, "PASV can't name an IPv6 address: use EPSV.")
 	}
 	s.fxp.cpsv = false
@@ -33,11 +33,27 @@ func (s *session) pasv(string) ftp.Reply {
 	if err != nil {
 		return noPort(err)
 	}
-	if public, ok := s.publicAddr(); ok {
-		addr = netip.AddrPortFrom(public, addr.Port())
-	}
+	s.said227 = true
+	addr = s.announced(addr)
 	s.emit(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Said: "227"})
 	return ftp.NewReply(227, ftp.Format227(addr))
+}
+
+// announced returns the address to announce in a 227 for a port that this end listens on.
+func (s *session) announced(addr netip.AddrPort) netip.AddrPort {
+	ip := addr.Addr()
+	if public, ok := s.publicAddr(); ok {
+		ip = public
+	}
+	return netip.AddrPortFrom(ip, s.announcedPort(addr.Port()))
+}
+
+// announcedPort returns the port to announce for one that this end listens on.
+func (s *session) announcedPort(port uint16) uint16 {
+	if a := s.set.AnnouncedPorts; !a.IsZero() {
+		return a.First + port - s.set.PassivePorts.First
+	}
+	return port
 }
 
 // epsv is pasv for both address families: 229 has only a port, and the client uses the address that it is
@@ -58,6 +74,8 @@ func (s *session) epsv(arg string) ftp.Reply {
 	if err != nil {
 		return noPort(err)
 	}
+	s.said227 = false
+	addr = netip.AddrPortFrom(addr.Addr(), s.announcedPort(addr.Port()))
 	s.emit(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Said: "229"})
 	return ftp.NewReply(229, ftp.Format229(addr.Port()))
 }

@@ -3,15 +3,25 @@ package server
 import (
 	"context"
 	"io/fs"
+	"net/netip"
 	"path"
 	"regexp"
 	"time"
+
+	"miniftp/ftp"
 )
 
 // SetProgressEvery sets the time between two lines of progress, and returns the old one.
 func SetProgressEvery(d time.Duration) (old time.Duration) {
 	old, progressEvery = progressEvery, d
 	return old
+}
+
+// AnnounceTo returns the address that a client is told which has reached 127.0.0.1 without a balancer.
+func (s *Server) AnnounceTo(client netip.Addr) string {
+	local := netip.MustParseAddrPort("127.0.0.1:21")
+	sess := &session{srv: s, set: s.set.Load(), control: ftp.Control{Remote: netip.AddrPortFrom(client, 4000), Local: local}}
+	return sess.announced(local).Addr().String()
 }
 
 // State returns the state of a server.
@@ -39,11 +49,11 @@ func SetPendingTime(d time.Duration) (restore func()) {
 
 // BeginChange enters a change of a counted file of the user rw as a server does that is killed before it confirms
 // it.
-func BeginChange(ctx context.Context, s State, path string, size, bytes, files int64) error {
+func BeginChange(ctx context.Context, s State, path string, bytes, files int64) error {
 	_, err := updateState(ctx, s, stateKey("quota", "rw"), func(t *tally) error {
 		t.Bytes += bytes
 		t.Files += files
-		t.Pending = map[string]pendingChange{"x": {Path: path, Size: size, Bytes: bytes, Files: files, At: time.Now()}}
+		t.Pending = map[string]pendingChange{"x": {Path: path, Adds: space{bytes, files}, At: time.Now()}}
 		return nil
 	})
 	return err

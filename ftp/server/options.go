@@ -40,7 +40,16 @@ type Options struct {
 	// these get the address that they have connected to. Set it behind a proxy or router that hides the
 	// addresses of its clients.
 	PublicIPAlways bool
-	Guard          dtp.Guard // which hosts data connections may be made with; zero: only the session's client
+	// PublicIPFor announces other addresses to the clients of some networks: the first rule whose Network has the
+	// client decides, before PublicIP.
+	PublicIPFor []PublicIPRule
+	// AnnouncedPorts, if not empty, are announced in place of PassivePorts, one for one: for a router or a container
+	// that maps the ports.
+	AnnouncedPorts dtp.PortRange
+	// ProxyProtocol has the networks of balancers whose connections, control and data, begin with a PROXY header
+	// (version 1 or 2). The client is then who the header says. A connection from there without a header is closed.
+	ProxyProtocol []netip.Prefix
+	Guard         dtp.Guard // which hosts data connections may be made with; zero: only the session's client
 	// Dial replaces the dialer of active data connections, for example to call clients from
 	// port 20 or through a tunnel. It is given an address that Guard has admitted, and a ctx
 	// that ends after DataTimeout or with the session. nil: package net's dialer.
@@ -145,7 +154,7 @@ type settings struct {
 	rate *rate.Limiter
 	// hashRate enforces HashRate over all sessions.
 	hashRate *rate.Limiter
-	public   *publicIP
+	public   map[string]*publicIP // by host
 }
 
 // newSettings checks the options. What has not changed is taken over from old, which may be nil.
@@ -157,7 +166,7 @@ func newSettings(opts Options, old *settings) (*settings, error) {
 	if old != nil {
 		opts.State = old.State
 	}
-	set := &settings{Options: opts, rate: dtp.NewRate(opts.Rate), hashRate: dtp.NewRate(opts.HashRate), public: newPublicIP(opts.PublicIP, old)}
+	set := &settings{Options: opts, rate: dtp.NewRate(opts.Rate), hashRate: dtp.NewRate(opts.HashRate), public: publicIPs(&opts, old)}
 	if opts.TLS != nil {
 		set.tls = opts.TLS.Clone()
 		set.tls.MinVersion = max(set.tls.MinVersion, tls.VersionTLS12)
@@ -173,6 +182,9 @@ func newSettings(opts Options, old *settings) (*settings, error) {
 		}
 	}
 	set.data = dtp.Config{Side: ftp.ServerPI, Ports: ports, Guard: opts.Guard, Timeout: opts.DataTimeout, Dial: opts.Dial}
+	if len(opts.ProxyProtocol) > 0 {
+		set.data.Sender = set.sender
+	}
 	return set, nil
 }
 
@@ -189,7 +201,7 @@ func (o *Options) check() error {
 	if o.MaxSessions < 0 || o.MaxWaiting < 0 || o.MaxLoginFailures < 0 || o.MaxSessionsPerIP < 0 || o.CommandRate < 0 || o.Rate < 0 || o.MaxHashes < 0 || o.HashRate < 0 {
 		return errors.New("a limit is negative")
 	}
-	for _, networks := range [][]netip.Prefix{o.Allow, o.Deny} {
+	for _, networks := range [][]netip.Prefix{o.Allow, o.Deny, o.ProxyProtocol} {
 		if err := checkNetworks(networks); err != nil {
 			return err
 		}
@@ -211,8 +223,18 @@ func (o *Options) check() error {
 	case o.SessionReuse > dtp.ReuseOff:
 		return errors.New("Options.SessionReuse is not a valid value")
 	}
-	if ip, err := netip.ParseAddr(o.PublicIP); err == nil && !ip.Is4() {
-		return fmt.Errorf("the public IP %v is not an IPv4 address, which a 227 requires", ip)
+	for _, host := range append([]string{o.PublicIP}, hostsOf(o.PublicIPFor)...) {
+		if ip, err := netip.ParseAddr(host); err == nil && !ip.Is4() {
+			return fmt.Errorf("the public IP %v is not an IPv4 address, which a 227 requires", ip)
+		}
+	}
+	for _, r := range o.PublicIPFor {
+		if err := checkNetworks([]netip.Prefix{r.Network}); err != nil || r.Host == "" {
+			return errors.Join(errors.New("a rule of PublicIPFor needs a network and a host"), err)
+		}
+	}
+	if a := o.AnnouncedPorts; !a.IsZero() && (o.PassivePorts.IsZero() || a.Len() != o.PassivePorts.Len()) {
+		return errors.New("AnnouncedPorts must have as many ports as PassivePorts")
 	}
 	return nil
 }

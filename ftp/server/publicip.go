@@ -24,10 +24,38 @@ type publicIP struct {
 	running bool
 }
 
-// newPublicIP returns the publicIP of a host. It is that of old if the host is the same.
+// AsDialed is the Host of a PublicIPRule whose clients get the address that they have connected to.
+const AsDialed = "as-dialed"
+
+// PublicIPRule says which address to announce in 227 replies to the clients of a network.
+type PublicIPRule struct {
+	Network netip.Prefix
+	Host    string // an IPv4 address, a host that has one, or AsDialed
+}
+
+// hostsOf returns the hosts of the rules that have to be looked up or announced.
+func hostsOf(rules []PublicIPRule) (hosts []string) {
+	for _, r := range rules {
+		if r.Host != AsDialed {
+			hosts = append(hosts, r.Host)
+		}
+	}
+	return hosts
+}
+
+// publicIPs returns the publicIP of each host of the options.
+func publicIPs(o *Options, old *settings) map[string]*publicIP {
+	all := map[string]*publicIP{}
+	for _, host := range append(hostsOf(o.PublicIPFor), o.PublicIP) {
+		all[host] = newPublicIP(host, old)
+	}
+	return all
+}
+
+// newPublicIP returns the publicIP of a host. It is that of old if that has the same host.
 func newPublicIP(host string, old *settings) *publicIP {
-	if old != nil && old.public.host == host {
-		return old.public
+	if old != nil && old.public[host] != nil {
+		return old.public[host]
 	}
 	p := &publicIP{host: host, lookup: LookupPublicIP}
 	if ip, err := netip.ParseAddr(host); err == nil {
@@ -48,13 +76,27 @@ func LookupPublicIP(ctx context.Context, host string) (netip.Addr, error) {
 	return ips[0].Unmap(), nil
 }
 
-// publicAddr returns the address to announce to the client, if it is not the one that the client has connected
-// to.
+// publicAddr returns the address to announce to the client, if it is not the local address of the connection. The
+// first of these rules that fits decides: the address that the client has reached at a balancer, the rules of
+// PublicIPFor, PublicIP.
 func (s *session) publicAddr() (netip.Addr, bool) {
+	if s.reached.IsValid() {
+		return s.reached, s.reached.Is4()
+	}
+	for _, r := range s.set.PublicIPFor {
+		if !in([]netip.Prefix{r.Network}, s.control.Remote.Addr().Unmap()) {
+			continue
+		}
+		if r.Host == AsDialed {
+			return netip.Addr{}, false
+		}
+		ip := s.srv.publicIP(s.set, r.Host)
+		return ip, ip.IsValid()
+	}
 	if s.set.PublicIP == "" || !s.set.PublicIPAlways && isNear(s.control) {
 		return netip.Addr{}, false
 	}
-	ip := s.srv.publicIP(s.set)
+	ip := s.srv.publicIP(s.set, s.set.PublicIP)
 	return ip, ip.IsValid()
 }
 
@@ -66,9 +108,9 @@ func isNear(c ftp.Control) bool {
 
 func isPrivate(ip netip.Addr) bool { return ip.IsPrivate() || ip.IsLinkLocalUnicast() }
 
-// publicIP returns the address if it is known, and starts a lookup if one is due.
-func (s *Server) publicIP(set *settings) netip.Addr {
-	p := set.public
+// publicIP returns the address of a host if it is known, and starts a lookup if one is due.
+func (s *Server) publicIP(set *settings, host string) netip.Addr {
+	p := set.public[host]
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, err := netip.ParseAddr(p.host); err != nil && p.host != "" && !p.running && !time.Now().Before(p.next) {

@@ -29,7 +29,7 @@ func TestPublicIPIsLookedUpInBackground(t *testing.T) {
 		}
 		lookups, answers := 0, make(chan string)
 		set := s.set.Load()
-		set.public.lookup = func(ctx context.Context, host string) (netip.Addr, error) {
+		set.public[opts.PublicIP].lookup = func(ctx context.Context, host string) (netip.Addr, error) {
 			lookups++
 			select {
 			case a := <-answers:
@@ -41,7 +41,7 @@ func TestPublicIPIsLookedUpInBackground(t *testing.T) {
 		want := func(ip string, n int) {
 			t.Helper()
 			for range 100 { // as 100 sessions would
-				got := s.publicIP(set)
+				got := s.publicIP(set, opts.PublicIP)
 				if ip == "" && got.IsValid() || ip != "" && got.String() != ip {
 					t.Fatalf("%v, want %s", got, ip)
 				}
@@ -66,7 +66,7 @@ func TestPublicIPIsLookedUpInBackground(t *testing.T) {
 		time.Sleep(publicIPRetry)
 		want("192.0.2.7", 3)
 		next, err := newSettings(opts, set) // a reload keeps the known address
-		if err != nil || next.public != set.public {
+		if err != nil || next.public[opts.PublicIP] != set.public[opts.PublicIP] {
 			t.Errorf("the reload has lost the address: %v", err)
 		}
 		_ = s.Close() // ends the running lookup

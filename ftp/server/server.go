@@ -43,7 +43,9 @@ type Server struct {
 	sharing    sync.Once // starts keepShared
 	verifier   *verifier
 	uploads    *uploads
-	hashes     *guard.Queue   // slots for hashes of files
+	hashes     *guard.Queue // slots for hashes of files
+	absences   absences
+	headers    chan struct{}  // one element per connection of a balancer whose header is awaited
 	turnedAway chan struct{}  // one element per connection that is being turned away
 	background sync.WaitGroup // goroutines of turnAway and goBackground
 }
@@ -62,13 +64,14 @@ func New(opts Options) (*Server, error) {
 		verifier:   newVerifier(),
 		uploads:    newUploads(),
 		hashes:     guard.NewQueue(set.MaxHashes),
+		headers:    make(chan struct{}, maxHeaders),
 		turnedAway: make(chan struct{}, maxTurnedAway),
 		stopped:    make(chan struct{}),
 		id:         rand.Text(),
 		empty:      make(chan struct{}),
 	}
 	s.set.Store(set)
-	s.leases = &leases{srv: s, own: map[string]int{}}
+	s.leases = &leases{srv: s, own: map[string]int{}, leaving: map[string]int{}}
 	if s.shares() {
 		s.guard.OnBan = s.publishBan
 	}
@@ -215,7 +218,9 @@ func (s *Server) serve(l net.Listener, tlsFirst bool) error {
 	if s.shares() {
 		s.sharing.Do(func() { s.goBackground(s.keepShared) })
 	}
-	s.publicIP(s.set.Load()) // starts the lookup, so that the first client need not do without
+	for host := range s.set.Load().public { // starts the lookups, so that the first client need not do without
+		s.publicIP(s.set.Load(), host)
+	}
 	for full := false; ; {
 		conn, err := l.Accept()
 		if err == nil {
@@ -245,7 +250,20 @@ func (s *Server) serve(l net.Listener, tlsFirst bool) error {
 
 // take starts a session for conn, or turns it away.
 func (s *Server) take(conn net.Conn, tlsFirst bool) {
-	sess := newSession(s, conn, tlsFirst)
+	if set := s.set.Load(); set.isProxy(dtp.AddrPort(conn.RemoteAddr()).Addr()) {
+		select {
+		case s.headers <- struct{}{}:
+			s.takeProxied(conn, tlsFirst, set)
+		default: // too many headers are awaited
+			_ = conn.Close()
+		}
+		return
+	}
+	s.begin(newSession(s, conn, tlsFirst))
+}
+
+// begin starts a session, or turns it away.
+func (s *Server) begin(sess *session) {
 	if no := s.admit(sess); no != nil {
 		s.turnAway(sess, no)
 		return

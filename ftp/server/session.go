@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,7 @@ type session struct {
 	tlsNext    tlsStep           // the change of TLS that follows the reply to AUTH or CCC
 	cert       *x509.Certificate // the client's, if one of the authorities in Options.TLS signed it
 	control    ftp.Control
+	reached    netip.Addr // the address that the client has reached, if a balancer says so
 	lines      *ftp.LineReader
 	out        []byte // replies not yet written
 	dead       error  // why the session has to end; nil: it continues
@@ -50,6 +52,7 @@ type session struct {
 	params  ftp.Params
 	pend    pending      // what REST, RANG or RNFR left for the next command
 	data    *dtp.Manager // the data connections of the session
+	said227 bool         // the last passive port was announced by a 227, else by a 229
 	fxp     fxp          // SSCN, CPSV
 	facts   ftp.Facts    // OPTS MLST
 	hash    string       // OPTS HASH

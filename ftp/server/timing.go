@@ -50,6 +50,8 @@ const (
 	// it is rejectTimeShort, enough for a write to a socket whose buffer is empty.
 	rejectTime      = time.Second
 	rejectTimeShort = time.Millisecond
+	// proxyWait is how long a balancer may take to send its header: it sends it with the first segment.
+	proxyWait = 5 * time.Second
 	// acceptRetry is the pause after a failed Accept, which usually fails again until a session ends.
 	acceptRetry = 50 * time.Millisecond
 	// minIdle is the shortest time that SITE IDLE accepts, so that a client does not end its own session by
@@ -81,6 +83,8 @@ const (
 	// server.
 	stateWait   = 20 * time.Second
 	updatePause = 5 * time.Millisecond
+	// leavingPause is the wait of a login for the end of an earlier session of its user.
+	leavingPause = 20 * time.Millisecond
 
 	// The public address is looked up again after publicIPAge, or after publicIPRetry if the last lookup
 	// failed. A lookup may take publicIPWait.
@@ -98,7 +102,7 @@ var (
 	// server. Bans of other servers are read every bansEvery: so long a guesser can continue at another server.
 	leaseTime = time.Minute
 	bansEvery = 5 * time.Second
-	// pendingTime is how long a change of a counted file (quota.go) may take: an object store needs minutes to
-	// complete a large file.
-	pendingTime = 10 * time.Minute
+	// pendingTime is how long a change of a counted file (quota.go) is pending after its server has renewed it last:
+	// so long the file can't be changed after the death of a server.
+	pendingTime = time.Minute
 )
