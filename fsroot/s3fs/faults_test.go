@@ -2,6 +2,7 @@ package s3fs_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -277,6 +278,43 @@ func TestCommitFails(t *testing.T) {
 	clean(t, g)
 }
 
+// Nothing is left of a file that was written by OpenFile and could not be stored, because nobody can resume it.
+func TestCloseFails(t *testing.T) {
+	t.Parallel()
+	f, tr, g := faulty(t, 0)
+	file, err := f.Create("/f")
+	check(t, err)
+	_, err = file.Write(random(1, 2*part+100))
+	check(t, err)
+	tr.set(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPost && strings.Contains(r.URL.RawQuery, "uploadId=") {
+			return answer(r, http.StatusForbidden, "AccessDenied"), nil
+		}
+		return nil, nil
+	})
+	wantErr(t, file.Close(), fs.ErrPermission)
+	clean(t, g)
+}
+
+// A move of a directory in which a file changes all the time says that not all were moved.
+func TestMoveDirOfChangingFile(t *testing.T) {
+	t.Parallel()
+	f, tr, _ := faulty(t, 0)
+	check(t, f.Mkdir("/d", 0))
+	put(t, f, "/d/f", "content")
+	put(t, f, "/d/g", "content")
+	tr.set(func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.Header.Get("X-Amz-Copy-Source"), "/f") {
+			return answer(r, http.StatusPreconditionFailed, "PreconditionFailed"), nil
+		}
+		return nil, nil
+	})
+	wantErr(t, f.MoveDir(t.Context(), "/d", "/e", func(int) {}), syscall.EBUSY)
+	same(t, f, "/d/f", []byte("content"))
+	same(t, f, "/e/g", []byte("content"))
+	absent(t, f, "/d/g")
+}
+
 func TestStandstill(t *testing.T) {
 	t.Parallel()
 	f, tr, _ := faulty(t, 100*time.Millisecond)
@@ -345,4 +383,43 @@ func TestProbe(t *testing.T) {
 	}
 	clean(t, g)
 	absent(t, open(t, g, "", ""), "/p")
+}
+
+// A Write that ends while the record of its upload is being stored, and is stored, must not make Keep take that record
+// for its own: what arrived can still be resumed.
+func TestWriteEndsAtRecord(t *testing.T) {
+	t.Parallel()
+	f, tr, _ := faulty(t, 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	u, err := f.Upload(ctx, "/f", s3fs.UploadOptions{Owner: "me"})
+	check(t, err)
+	content := random(1, part+1)
+	_, err = u.Write(content[:part])
+	check(t, err)
+	tr.set(func(r *http.Request) (*http.Response, error) {
+		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/.miniftp/uploads/") {
+			return nil, nil
+		}
+		tr.set(nil)
+		stored, err := http.DefaultTransport.RoundTrip(r)
+		check(t, err)
+		_ = stored.Body.Close()
+		cancel()
+		return nil, context.Canceled
+	})
+	if _, err := u.Write(content[part:]); err == nil {
+		t.Fatal("the Write did not end")
+	}
+	kept, err := u.Keep(t.Context())
+	check(t, err)
+	if kept != part {
+		t.Fatalf("%d bytes are kept, want %d", kept, part)
+	}
+	u, err = f.Upload(t.Context(), "/f", s3fs.UploadOptions{Owner: "me", Offset: part})
+	check(t, err)
+	_, err = u.Write(content[part:])
+	check(t, err)
+	check(t, u.Commit(t.Context(), time.Time{}))
+	same(t, f, "/f", content)
 }

@@ -75,7 +75,7 @@ func (f *Fs) putRecord(ctx context.Context, r *record) error {
 	put, err := f.put(ctx, r.name, content, opts)
 	if errors.Is(err, errPrecondition) {
 		// It may have been this call, whose reply was lost.
-		if got, e := f.getRecord(ctx, r.name); e == nil && got.Nonce == r.Nonce {
+		if got, e := f.getRecord(ctx, r.name); e == nil && got.Nonce == r.Nonce && got.UploadID == r.UploadID {
 			r.etag = got.etag
 			return nil
 		}
