@@ -182,7 +182,7 @@ func TestAnnounced(t *testing.T) {
 	}
 }
 
-// balancers are the configurations of stock balancers: {control} is the port of control connections, {data} that of data
+// balancers are the configurations of stock balancers: {control} is the port of control connections, {data} to {last} those of data
 // connections, {server} the address of miniftp.
 var balancers = map[string]struct{ args, config string }{
 	"haproxy": {"-f {file} -db", `defaults
@@ -194,8 +194,8 @@ listen control
   bind 127.0.0.1:{control}
   server a {server} send-proxy-v2
 listen data
-  bind 127.0.0.1:{data}
-  server a 127.0.0.2:{data} send-proxy-v2
+  bind 127.0.0.1:{data}-{last}
+  server a 127.0.0.2 send-proxy-v2
 `},
 	"nginx": {"-c {file} -e {dir}/log", `load_module {root}/usr/lib/nginx/modules/ngx_stream_module.so;
 master_process off; daemon off; pid {dir}/pid; error_log {dir}/log;
@@ -203,7 +203,7 @@ events {}
 stream {
   proxy_protocol on;
   server { listen 127.0.0.1:{control}; proxy_pass {server}; }
-  server { listen 127.0.0.1:{data}; proxy_pass 127.0.0.2:{data}; }
+  server { listen 127.0.0.1:{data}-{last}; proxy_pass 127.0.0.2:$server_port; }
 }
 `},
 }
@@ -213,13 +213,13 @@ func TestBalancers(t *testing.T) {
 	for name, b := range balancers {
 		t.Run(name, func(t *testing.T) {
 			program := peers.Client(t, name)
-			control := testutil.FreePorts(t, 2)
-			data := control + 1
+			control := testutil.FreePorts(t, 4)
+			data, last := control+1, control+3
 			dir := t.TempDir()
 			s := serveOn(t, "127.0.0.2:0", oneFile(t, "content"), loopbackProxy, func(o *server.Options) {
-				o.PassivePorts = dtp.PortRange{First: data, Last: data}
+				o.PassivePorts = dtp.PortRange{First: data, Last: last}
 			})
-			text := strings.NewReplacer("{control}", fmt.Sprint(control), "{data}", fmt.Sprint(data), "{server}", s.addr, "{dir}", dir, "{root}", strings.TrimSuffix(program, "/usr/sbin/nginx")).Replace(b.config)
+			text := strings.NewReplacer("{control}", fmt.Sprint(control), "{data}", fmt.Sprint(data), "{last}", fmt.Sprint(last), "{server}", s.addr, "{dir}", dir, "{root}", strings.TrimSuffix(program, "/usr/sbin/nginx")).Replace(b.config)
 			file := filepath.Join(dir, "conf")
 			check(t, os.WriteFile(file, []byte(text), 0o644))
 			cmd := exec.Command(program, strings.Fields(strings.NewReplacer("{file}", file, "{dir}", dir).Replace(b.args))...)
