@@ -219,8 +219,11 @@ func (f *Fs) release(record string) {
 	}
 }
 
-func (f *Fs) isRunning(record string) bool {
+func (f *Fs) isRunning(record string) bool { return f.runs(record) > 0 }
+
+// runs returns how many uploads with that record run in this process.
+func (f *Fs) runs(record string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.running[record] > 0
+	return f.running[record]
 }

@@ -11,7 +11,7 @@ import (
 
 const (
 	maxKey   = 1024       // the longest key of S3, in bytes
-	reserved = ".miniftp" // the name that clients never see
+	reserved = ".miniftp" // the name that clients never see, also not with other letter cases: a store may be a disk that ignores them
 )
 
 // virtual returns a path in the form that errors show: absolute, clean, with slashes.
@@ -26,7 +26,7 @@ func checkName(name string) error {
 		return syscall.EILSEQ
 	case strings.ContainsFunc(name, unicode.IsControl):
 		return fs.ErrInvalid
-	case name == reserved:
+	case strings.EqualFold(name, reserved):
 		return fs.ErrPermission
 	}
 	return nil
@@ -81,7 +81,7 @@ func child(prefix, key string) (name string, dir, ok, odd bool) {
 		return "", false, false, !ok // an empty name is the directory itself
 	}
 	name, dir = strings.CutSuffix(name, "/")
-	if name == reserved {
+	if strings.EqualFold(name, reserved) {
 		return "", false, false, false
 	}
 	if checkName(name) != nil || strings.Contains(name, "/") || len(key) > maxKey {

@@ -160,10 +160,14 @@ func (f *Fs) moveDir(ctx context.Context, from, to string, progress func(int)) e
 	if err := f.keepParent(ctx, from); err != nil {
 		return err
 	}
-	return f.removeBelow(ctx, m.from, func(e entry) bool {
+	err := f.removeBelow(ctx, m.from, func(e entry) bool {
 		etag, ok := m.copied[e.key[len(m.from):]]
 		return ok && etag == e.object.ETag
 	})
+	if err == nil && m.missed > 0 {
+		err = syscall.EBUSY // some files have changed each time, and have only the old name
+	}
+	return err
 }
 
 // mover copies the keys below a directory.
@@ -175,6 +179,7 @@ type mover struct {
 	mu     sync.Mutex
 	copied map[string]string // from the rest of the key to the ETag
 	files  int
+	missed int // files that were changed during the last copyAll
 }
 
 // moversAtOnce is how many files are copied at once.
@@ -184,6 +189,7 @@ const moversAtOnce = 8
 func (m *mover) copyAll(ctx context.Context) (n int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	m.missed = 0
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, moversAtOnce)
 	for e, err := range m.f.keys(m.from) {
@@ -237,6 +243,9 @@ func (m *mover) copy(ctx context.Context, e entry, rest string) error {
 		err = m.f.copyObject(ctx, from, key, false, nil)
 	}
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errChanged) {
+		m.mu.Lock()
+		m.missed++
+		m.mu.Unlock()
 		return nil // removed or replaced meanwhile; the next round sees it
 	}
 	if err != nil {

@@ -119,6 +119,9 @@ func (w *writeFile) Close() error {
 		return w.err
 	}
 	err := w.u.Commit(w.f.life, time.Time{})
+	if err != nil {
+		_ = w.f.Discard(w.f.life, w.name, w.u.owner) // nobody can resume it
+	}
 	return pathError("close", w.name, err)
 }
 

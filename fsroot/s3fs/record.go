@@ -31,8 +31,8 @@ type record struct {
 	Rule     int    // sizesRule
 	Time     time.Time
 
-	// Nonce is that of the session that writes the parts. Whoever resumes the upload replaces it, and the session
-	// that finds another one has lost the upload.
+	// Nonce is that of the session that writes the parts. A session that resumes the upload replaces it, and the
+	// session that finds another one has lost the upload.
 	Nonce string
 	Made  string // the nonce of the session that began the upload, which is in the metadata of the file
 

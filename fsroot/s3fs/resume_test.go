@@ -178,7 +178,8 @@ func isResume(err error) bool {
 	return errors.As(err, &at)
 }
 
-// An append that was cut is continued by the next one.
+// An append that was cut is continued at its offset. The next append begins at the end of the file, whose size is what
+// its client knows.
 func TestCutAppend(t *testing.T) {
 	t.Parallel()
 	g := s3peer.Start(t, t.TempDir())
@@ -193,13 +194,25 @@ func TestCutAppend(t *testing.T) {
 		t.Errorf("Keep = %d", n)
 	}
 	same(t, f, "/f", old)
-	u = begin(t, f, "/f", o)
-	if u.Start() != n {
-		t.Errorf("Start = %d, want %d", u.Start(), n)
-	}
+	u = begin(t, f, "/f", s3fs.UploadOptions{Owner: "a", Offset: n})
 	write(t, u, more[part:])
 	commit(t, u)
+	old = append(old, more...)
+	same(t, f, "/f", old)
+
+	u = begin(t, f, "/f", o)
+	write(t, u, more[:part+2])
+	_, err = u.Keep(t.Context())
+	check(t, err)
+	u = begin(t, f, "/f", o)
+	if u.Start() != int64(len(old)) {
+		t.Errorf("Start = %d, want %d", u.Start(), len(old))
+	}
+	write(t, u, more)
+	commit(t, u)
 	same(t, f, "/f", append(old, more...))
+	_, err = f.SweepUploads(t.Context(), time.Now().Add(time.Hour))
+	check(t, err)
 	clean(t, g)
 }
 

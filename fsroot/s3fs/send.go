@@ -17,8 +17,8 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// nonceKey is the key of the metadata with the nonce of the upload that made a file. It tells, when a reply was
-// lost, whether the file is that of this upload.
+// nonceKey is the key of the metadata with the nonce of the upload that made a file. When a reply was
+// lost, it shows whether the file is that of this upload.
 const nonceKey = "miniftp-upload"
 
 // sending is a part that is on its way while the next one is filled. After done is closed, the other fields are set.
@@ -87,7 +87,7 @@ func (f *Fs) newRecord(ctx context.Context, r *record) error {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
 			return err
-		case time.Since(k.newest) < recent:
+		case time.Since(k.newest) < recent, f.runs(r.name) > 1:
 			aside := *old
 			aside.name, aside.etag = old.aside(), ""
 			if err := f.putRecord(ctx, &aside); err != nil && !errors.Is(err, errPrecondition) {
@@ -120,7 +120,7 @@ func (u *upload) options(modified time.Time) minio.PutObjectOptions {
 }
 
 // flush sends the buffer as the next part. If memory for one more part is free at once, it is sent while the
-// caller goes on, unless wait is set.
+// caller continues, unless wait is set.
 func (u *upload) flush(ctx context.Context, wait bool) error {
 	if err := u.begin(ctx); err != nil {
 		return err

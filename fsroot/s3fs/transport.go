@@ -49,7 +49,7 @@ func (t *transport) close() {
 	}
 }
 
-// limit returns how long a request may stand still.
+// limit returns how long a request may make no progress.
 func (t *transport) limit(req *http.Request) time.Duration {
 	completes := req.Method == http.MethodPost && strings.Contains(req.URL.RawQuery, "uploadId=")
 	renames := strings.HasPrefix(req.URL.RawQuery, "mv.from=")

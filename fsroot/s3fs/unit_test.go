@@ -116,7 +116,7 @@ func TestKeys(t *testing.T) {
 	long := strings.Repeat("x", 1020)
 	for name, want := range map[string]error{
 		"/a\x00": fs.ErrInvalid, "/a\nb": fs.ErrInvalid, "/\x7f": fs.ErrInvalid, "/\xff": syscall.EILSEQ,
-		"/.miniftp": fs.ErrPermission, "/a/.miniftp/b": fs.ErrPermission, "/ab" + long: syscall.ENAMETOOLONG,
+		"/.miniftp": fs.ErrPermission, "/a/.miniftp/b": fs.ErrPermission, "/.MiniFTP/x": fs.ErrPermission, "/ab" + long: syscall.ENAMETOOLONG,
 	} {
 		if _, err := s3fs.Key("p", name); !errors.Is(err, want) {
 			t.Errorf("key of %q: %v, want %v", name, err, want)
@@ -133,6 +133,7 @@ func TestChild(t *testing.T) {
 		{"d/e/", "e", true, true, false},
 		{"d/", "", false, false, false},
 		{"d/.miniftp/", "", false, false, false},
+		{"d/.MINIFTP/", "", false, false, false},
 		{"d//", "", false, false, true},
 		{"d/./", "", false, false, true},
 		{"d/..", "", false, false, true},

@@ -68,6 +68,9 @@ type upload struct {
 
 // Upload begins an upload to name, whose directory must exist. ctx ends the calls of Write.
 //
+// An upload with Append begins at the end of the file, even if another append to it was interrupted. Only if there is no
+// file does it continue the interrupted upload of the owner.
+//
 // An upload with Offset continues the interrupted upload of the owner. The offset must be the end of one of its
 // parts; at any other offset, the error has a method ResumeAt() int64. If the owner has no interrupted upload, the
 // bytes replace those of the file from the offset on, which must not be beyond its end. Further errors are
@@ -118,8 +121,8 @@ func (u *upload) open(o UploadOptions) error {
 	}
 	k, err := u.f.findKept(u.ctx, u.claims, u.base, u.exists)
 	switch {
-	case err == nil && o.Append && u.exists && !k.record.Into:
-		// The interrupted upload would replace the file. It stays as it is.
+	case err == nil && o.Append && u.exists:
+		// The interrupted upload stays as it is. A client that appends counts from the size of the file.
 	case err == nil && o.Append:
 		return u.resume(k, k.size)
 	case err == nil:

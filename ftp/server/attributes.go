@@ -68,7 +68,7 @@ func applyAttributes(fsys afero.Fs, p string, was fs.FileInfo, a attributes) (fs
 			return nil, err
 		}
 	}
-	if a.time != nil && !a.timeStored {
+	if a.time != nil && (!a.timeStored || was.ModTime().Sub(*a.time).Abs() >= coarse) {
 		if err := fsys.Chtimes(p, *a.time, *a.time); err != nil {
 			return nil, err
 		}

@@ -17,8 +17,11 @@ func (u *upload) commit(ctx context.Context, _ time.Time) error {
 	defer u.release()
 	sync := u.s.set.Sync
 	err := u.own.identify()
-	if err == nil && u.s.quota != nil {
-		u.size, err = sizeNow(u.own.File)
+	if u.s.quota != nil {
+		var sizeErr error
+		if u.size, sizeErr = sizeNow(u.own.File); err == nil {
+			err = sizeErr
+		}
 	}
 	if err == nil && sync != SyncOff {
 		err = u.own.Sync()
@@ -41,8 +44,8 @@ func (u *upload) commit(ctx context.Context, _ time.Time) error {
 	made := u.own.made
 	switch {
 	case !u.hidden:
+		u.countInPlace(ctx, u.size)
 		u.closeInPlace(err == nil)
-		u.noteInPlace(ctx)
 	case err == nil:
 		err = u.takeName(ctx)
 	}
@@ -65,16 +68,16 @@ func sizeNow(f afero.File) (int64, error) {
 	return fi.Size(), nil
 }
 
-// noteInPlace counts what an upload has changed in a file that it has written in place.
-func (u *upload) noteInPlace(ctx context.Context) {
+// countInPlace counts what an upload has changed in a file that it has written in place. size is that of the open file
+// before it was closed. Somebody may have removed the file or its name since, which was counted then.
+func (u *upload) countInPlace(ctx context.Context, size int64) {
 	if u.s.quota == nil {
 		return
 	}
-	fi, err := u.fs.Stat(u.name)
-	if err != nil {
-		fi = nil
+	if fi, err := u.fs.Stat(u.name); err == nil && u.own.at(u.name) { // a remote storage may know the size only now
+		size = fi.Size()
 	}
-	u.s.quota.note(ctx, u.path, u.before, sizeIn(fi))
+	u.s.quota.note(ctx, u.s.srv.uploads.recount(u.id, size), size)
 }
 
 // closeInPlace is called when a file written in place is closed. It reports whether this upload may remove the
@@ -203,8 +206,11 @@ func (u *upload) abandon(ctx context.Context, _ bool, err error) (kept int64) {
 	_ = u.own.identify()
 	_ = u.own.Close()
 	if !u.hidden {
+		u.countInPlace(ctx, size)
 		u.own.made = u.closeInPlace(false)
-		defer u.noteInPlace(ctx)
+		if u.s.quota != nil && u.own.made && u.own.at(u.name) {
+			defer u.uncountRemoved(ctx, size)
+		}
 	}
 	switch {
 	// An interrupted STOU can't be resumed: its client does not ask for the same name again.
@@ -216,6 +222,13 @@ func (u *upload) abandon(ctx context.Context, _ bool, err error) (kept int64) {
 	}
 	u.keep(err)
 	return size
+}
+
+// uncountRemoved undoes countInPlace if abandon has removed the file.
+func (u *upload) uncountRemoved(ctx context.Context, size int64) {
+	if !u.own.at(u.name) {
+		u.s.quota.note(ctx, size, -1)
+	}
 }
 
 // keep renames a hidden file to the name from which it can be resumed, or removes it if the disk is full.

@@ -29,7 +29,7 @@ func fileError(err error, path string) ftp.Reply {
 		return ftp.Replyf(550, "%s: is on another file system.", path)
 	case errors.Is(err, fs.ErrPermission):
 		return ftp.Replyf(550, "%s: permission denied.", path)
-	case errors.Is(err, syscall.EBUSY), errors.Is(err, syscall.ETXTBSY):
+	case errors.Is(err, syscall.EBUSY), errors.Is(err, syscall.ETXTBSY), errors.Is(err, errBusy):
 		return ftp.Replyf(450, "%s: is in use.", path)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return ftp.Replyf(451, "%s: too many files are open here. Try again in a moment.", path)

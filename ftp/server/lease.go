@@ -2,7 +2,11 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,8 +14,8 @@ import (
 )
 
 // Account.MaxSessions counts the sessions of a user at all servers that share Options.State. Each server that has
-// sessions of a user leases them: it writes their number to the user's value, with a time until which that is true,
-// and renews it before that time. If a server dies, its leases end by themselves.
+// sessions of a user leases them: it writes their number to the user's value, with the time at which the lease ends, and
+// renews it before that time. If a server dies, its leases end by themselves.
 //
 //	sessions/USER = {"SERVER": {"n": 2, "until": "…"}, …}
 
@@ -28,6 +32,10 @@ type leases struct {
 	srv *Server
 	mu  sync.Mutex
 	own map[string]int // sessions by user
+
+	leaving map[string]int // sessions by user that have ended, but still count for the other servers
+
+	over map[string]bool // users whose lease had too many sessions at the last renewal; only renew uses it
 }
 
 // leaseKey returns the key of a user's sessions.
@@ -35,11 +43,25 @@ func leaseKey(user string) string { return stateKey("sessions", user) }
 
 // acquire leases a session of the user. If the servers together have most already, the error is a *refusal.
 func (l *leases) acquire(ctx context.Context, user string, most int) error {
-	_, err := updateState(ctx, l.srv.set.Load().State, leaseKey(user), func(all *sessionLeases) error {
-		return l.add(all, 1, most)
-	})
-	if err != nil {
-		return err
+	for {
+		l.mu.Lock()
+		leaving := l.leaving[user]
+		l.mu.Unlock()
+		_, err := updateState(ctx, l.srv.set.Load().State, leaseKey(user), func(all *sessionLeases) error {
+			return l.add(all, 1, most)
+		})
+		if err == nil {
+			break
+		}
+		if _, full := errors.AsType[*refusal](err); !full || leaving == 0 {
+			return err
+		}
+		// It may be the client of a session that has just ended here.
+		select {
+		case <-time.After(leavingPause):
+		case <-ctx.Done():
+			return err
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,7 +83,7 @@ func (l *leases) add(all *sessionLeases, n, most int) error {
 		}
 		sum += lease.N
 	}
-	if n > 0 && sum+n > most {
+	if n > 0 && sum > most-n {
 		return &refusal{
 			fmt.Sprintf("Too many sessions of this user: the limit is %d. Try again later.", most),
 			fmt.Sprintf("the user has %d sessions at all servers", sum), ftp.ReasonSessionsPerUser,
@@ -75,13 +97,9 @@ func (l *leases) add(all *sessionLeases, n, most int) error {
 	return nil
 }
 
-// release gives up a session of the user.
+// release gives up a session of the user, after leave.
 func (l *leases) release(user string) {
-	l.mu.Lock()
-	if l.own[user]--; l.own[user] <= 0 {
-		delete(l.own, user)
-	}
-	l.mu.Unlock()
+	defer l.left(user)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.srv.ctx), stateWait)
 	defer cancel()
 	_, err := updateState(ctx, l.srv.set.Load().State, leaseKey(user), func(all *sessionLeases) error { return l.add(all, -1, 0) })
@@ -90,15 +108,34 @@ func (l *leases) release(user string) {
 	}
 }
 
-// renew renews all leases.
+// leave notes that a session of the user has ended, and left that release has given it up.
+func (l *leases) leave(user string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leaving[user]++
+	if l.own[user]--; l.own[user] <= 0 {
+		delete(l.own, user)
+	}
+}
+
+func (l *leases) left(user string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.leaving[user]--; l.leaving[user] <= 0 {
+		delete(l.leaving, user)
+	}
+}
+
+// renew renews all leases. One with too few sessions is corrected at once: another server has dropped it, because this one
+// was late. One with too many may be that of a session that is just beginning or ending, so it is corrected the next time.
 func (l *leases) renew(ctx context.Context) {
 	l.mu.Lock()
-	users := make(map[string]int, len(l.own))
-	for user, n := range l.own {
-		users[user] = n
-	}
+	users := slices.Collect(maps.Keys(l.own))
 	l.mu.Unlock()
-	for user := range users {
+	before := l.over
+	l.over = map[string]bool{}
+	for _, user := range users {
+		over := false
 		_, err := updateState(ctx, l.srv.set.Load().State, leaseKey(user), func(all *sessionLeases) error {
 			l.mu.Lock()
 			n := l.own[user]
@@ -107,10 +144,17 @@ func (l *leases) renew(ctx context.Context) {
 				return errUnchanged // ended meanwhile
 			}
 			had := (*all)[l.srv.id].N
-			return l.add(all, n-had, n+1<<20)
+			if over = had > n; over && !before[user] {
+				n = had
+			}
+			return l.add(all, n-had, math.MaxInt)
 		})
-		if err != nil && ctx.Err() == nil {
+		l.over[user] = over
+		if err != nil && l.srv.ctx.Err() == nil {
 			l.srv.set.Load().Log.Warn("can't renew the lease of a user's sessions", "err", err)
+			if ctx.Err() != nil {
+				return
+			}
 		}
 	}
 }
@@ -122,6 +166,7 @@ type leasedSession struct {
 }
 
 func (s *leasedSession) Close() error {
+	s.leases.leave(s.user)
 	if !s.leases.srv.goBackground(func() { s.leases.release(s.user) }) {
 		s.leases.release(s.user) // the server is stopping and waits for its sessions
 	}
@@ -134,6 +179,9 @@ func (s *Server) lease(ctx context.Context, a *Account, user string) (*leasedSes
 		return nil, nil
 	}
 	if err := s.leases.acquire(ctx, user, a.MaxSessions); err != nil {
+		if _, ok := errors.AsType[*refusal](err); !ok {
+			err = &filesError{fmt.Errorf("the sessions of the user can't be counted: %w", err)}
+		}
 		return nil, err
 	}
 	return &leasedSession{s.leases, user}, nil
@@ -155,13 +203,15 @@ func (s *Server) keepShared() {
 	tick := time.NewTicker(bansEvery)
 	defer tick.Stop()
 	for {
+		if time.Since(lastRenewed) > leaseTime/3 {
+			lastRenewed = time.Now()
+			ctx, cancel := context.WithTimeout(s.ctx, stateWait)
+			s.leases.renew(ctx)
+			cancel()
+		}
 		ctx, cancel := context.WithTimeout(s.ctx, stateWait)
 		if err := s.takeBans(ctx, lifted); err != nil && s.ctx.Err() == nil {
 			s.set.Load().Log.Warn("can't read the bans of other servers", "err", err)
-		}
-		if time.Since(lastRenewed) > leaseTime/3 {
-			s.leases.renew(ctx)
-			lastRenewed = time.Now()
 		}
 		cancel()
 		select {

@@ -195,7 +195,7 @@ func (u *upload) openFinal(flag int) error {
 	if own.made {
 		u.before = -1
 	}
-	u.s.srv.uploads.open(id, own.made)
+	u.s.srv.uploads.open(id, own.made, own.info.Size())
 	return nil
 }
 

@@ -112,6 +112,8 @@ type finalFile struct {
 	opens   int  // uploads that have it open
 	writers int  // uploads that write to it; or exclusive
 	made    bool // an upload has created it, and none has completed it
+
+	counted int64 // the size that is counted for quotas; -1: the file is not counted yet
 }
 
 // exclusive is the value of finalFile.writers while one upload, which does not append, writes to the file.
@@ -157,18 +159,31 @@ func (u *uploads) isRunning(hidden string) bool {
 	return ok
 }
 
-// open records that an upload has opened a file to write to it in place. made says that it has created the
-// file.
-func (u *uploads) open(id any, made bool) {
+// open records that an upload has opened a file of that size to write to it in place. made says that it has created
+// the file.
+func (u *uploads) open(id any, made bool, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	f := u.inPlace[id]
 	if f == nil {
-		f = &finalFile{}
+		f = &finalFile{counted: size}
+		if made {
+			f.counted = -1
+		}
 		u.inPlace[id] = f
 	}
 	f.opens++
 	f.made = f.made || made
+}
+
+// recount sets the size that is counted for a file that is open, and returns the one that was. So the changes of
+// several uploads that have it open add up to that of the file.
+func (u *uploads) recount(id any, size int64) (counted int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	f := u.inPlace[id]
+	counted, f.counted = f.counted, size
+	return counted
 }
 
 // closed undoes open. It reports whether the file may be removed if it is empty: an upload has created it, none

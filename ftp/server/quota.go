@@ -9,6 +9,9 @@ import (
 	"io/fs"
 	"math"
 	"path"
+	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/afero"
@@ -44,22 +47,39 @@ type quota struct {
 //	quota/USER = {"bytes": 5, "files": 1, "pending": {"ID": {…}}}
 //
 // A change is entered before it is made, as pending, and confirmed afterwards. If a server is killed in between,
-// the next one that looks finds out from the file whether the change was made.
+// the next one that looks finds out from the file whether the change was made. As long as a change is pending, no
+// other one of the same files is made, so no two can both count what only one of them has replaced.
 type tally struct {
 	Bytes   int64                    `json:"bytes"`
 	Files   int64                    `json:"files"`
 	Pending map[string]pendingChange `json:"pending,omitempty"`
 }
 
-// pendingChange is a change of the file at Path: once it is made, the file has Size bytes, or does not exist if Size
-// is negative.
+// pendingChange is a change of the file at Path, or a move of From to Path.
 type pendingChange struct {
-	Path  string    `json:"path"`
-	Size  int64     `json:"size"`
-	Bytes int64     `json:"bytes"` // what it adds
-	Files int64     `json:"files"`
-	At    time.Time `json:"at"`
+	Path string    `json:"path"`
+	From string    `json:"from,omitempty"`
+	Was  space     `json:"was"`  // what the files at Path and From took before
+	Adds space     `json:"adds"` // what the change adds
+	At   time.Time `json:"at"`
 }
+
+// space is what files take.
+type space struct {
+	Bytes int64 `json:"bytes"`
+	Files int64 `json:"files"`
+}
+
+// spaceOf returns what a file of that size takes; a negative size is that of no file.
+func spaceOf(size int64) space {
+	if size < 0 {
+		return space{}
+	}
+	return space{size, 1}
+}
+
+func (a space) plus(b space) space  { return space{a.Bytes + b.Bytes, a.Files + b.Files} }
+func (a space) minus(b space) space { return space{a.Bytes - b.Bytes, a.Files - b.Files} }
 
 // Bounds on a count.
 const (
@@ -75,12 +95,15 @@ func (s *Server) openQuota(ctx context.Context, a *Account, user string) (*quota
 	}
 	q := &quota{srv: s, files: a.FS, key: stateKey("quota", user), limit: a.Quota}
 	_, version, err := readState[tally](ctx, q.state(), q.key)
-	if err != nil || version != "" {
-		return q, err
+	if err == nil && version != "" {
+		return q, nil
+	}
+	if err != nil {
+		return nil, &filesError{fmt.Errorf("what is used of the quota can't be read: %w", err)}
 	}
 	var counted tally
 	if err := q.count(ctx, &counted); err != nil {
-		return nil, fmt.Errorf("its files can't be counted for the quota: %w", err)
+		return nil, &filesError{fmt.Errorf("they can't be counted for the quota: %w", err)}
 	}
 	_, err = updateState(ctx, q.state(), q.key, func(t *tally) error {
 		if t.Files != 0 || t.Bytes != 0 || t.Pending != nil {
@@ -89,7 +112,10 @@ func (s *Server) openQuota(ctx context.Context, a *Account, user string) (*quota
 		*t = counted
 		return nil
 	})
-	return q, err
+	if err != nil {
+		return nil, &filesError{fmt.Errorf("the count for the quota can't be stored: %w", err)}
+	}
+	return q, nil
 }
 
 func (q *quota) state() State { return q.srv.set.Load().State }
@@ -129,7 +155,8 @@ func (q *quota) count(ctx context.Context, t *tally) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if !errors.Is(err, io.EOF) {
+		// A directory may be removed before it is read.
+		if !errors.Is(err, io.EOF) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
 	}
@@ -138,6 +165,8 @@ func (q *quota) count(ctx context.Context, t *tally) error {
 
 // used returns what the tree contains, pending changes included.
 func (q *quota) used(ctx context.Context) (tally, error) {
+	ctx, cancel := context.WithTimeout(ctx, stateWait)
+	defer cancel()
 	t, _, err := readState[tally](ctx, q.state(), q.key)
 	return t, err
 }
@@ -163,58 +192,72 @@ func (q *quota) room(ctx context.Context, old, offset int64) (int64, error) {
 	return 0, errQuota
 }
 
-// change makes a change of a file from old to size bytes, where a negative number means that there is no file. do
-// makes it; if it fails, nothing has changed. A change that would exceed the quota is not made, and the error is
-// errQuota.
+// change makes a change of the file at name from old to size bytes, where a negative number means that there is no
+// file. do makes it; if it fails, nothing has changed. A change that would exceed the quota is not made, and the error
+// is errQuota.
 func (q *quota) change(ctx context.Context, name string, old, size int64, do func() error) error {
 	if q == nil || old == size {
 		return do()
 	}
-	c := pendingChange{Path: name, Size: size, Bytes: max(0, size) - max(0, old)}
-	switch {
-	case old < 0:
-		c.Files = 1
-	case size < 0:
-		c.Files = -1
-	}
-	return q.make(ctx, c, do)
+	was := spaceOf(old)
+	return q.make(ctx, pendingChange{Path: name, Was: was, Adds: spaceOf(size).minus(was)}, nil, do)
 }
 
-// make enters a change, makes it by calling do, and confirms it.
-func (q *quota) make(ctx context.Context, c pendingChange, do func() error) error {
+// put makes a change of the file at name to size bytes, whatever is there when the change begins. do may fail after it
+// has made the change.
+func (q *quota) put(ctx context.Context, name string, size int64, do func() error) error {
+	if q == nil {
+		return do()
+	}
+	return q.make(ctx, pendingChange{Path: name}, func(at, _ space) space { return spaceOf(size).minus(at) }, do)
+}
+
+// move makes a rename, which may replace a file. As put, it looks what is there.
+func (q *quota) move(ctx context.Context, from, to string, do func() error) error {
+	if q == nil {
+		return do()
+	}
+	return q.make(ctx, pendingChange{Path: to, From: from}, func(at, _ space) space { return space{}.minus(at) }, do)
+}
+
+// make enters a change, makes it by calling do, and confirms it. If adds is not nil, make looks at the files first, and
+// adds returns what the change adds to what they take.
+func (q *quota) make(ctx context.Context, c pendingChange, adds func(at, from space) space, do func() error) error {
 	id := rand.Text()
-	c.At = time.Now().UTC()
-	_, err := updateState(ctx, q.state(), q.key, func(t *tally) error {
-		q.resolve(t)
-		switch {
-		case c.Bytes > 0 && q.limit.Bytes > 0 && t.Bytes+c.Bytes > q.limit.Bytes, c.Files > 0 && q.limit.Files > 0 && t.Files+c.Files > q.limit.Files:
-			return errQuota
-		case len(t.Pending) >= maxPending:
-			return errBusy
-		}
-		t.Bytes += c.Bytes
-		t.Files += c.Files
-		if t.Pending == nil {
-			t.Pending = map[string]pendingChange{}
-		}
-		t.Pending[id] = c
-		return nil
-	})
-	if err != nil {
+	if err := q.enter(ctx, id, &c, adds); err != nil {
 		return err
 	}
+	renewed := q.keepPending(ctx, id)
 	done := do()
+	renewed()
 	// The change is made: what follows must be recorded even if the session is ended meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateWait)
 	defer cancel()
-	_, err = updateState(ctx, q.state(), q.key, func(t *tally) error {
-		if _, ok := t.Pending[id]; !ok {
-			return errUnchanged // it took so long that another session has resolved it
+	now := c.Was.plus(c.Adds)
+	switch {
+	case done != nil && (adds == nil || isRefusal(done)):
+		now = c.Was
+	case adds != nil && (done != nil || c.From == ""): // the storage decides how large a file becomes
+		at, from, err := q.look(c)
+		if err != nil && done != nil {
+			return done // it stays pending, until it can be found out
 		}
-		delete(t.Pending, id)
-		if done != nil {
-			t.undo(c)
+		if err == nil {
+			now = at.plus(from)
 		}
+	}
+	tried := false
+	_, err := updateState(ctx, q.state(), q.key, func(t *tally) error {
+		if _, ok := t.Pending[id]; ok {
+			tried = true
+			delete(t.Pending, id)
+			t.settle(c, now)
+			return nil
+		}
+		if done != nil || tried { // tried: it was stored, although its reply was lost
+			return errUnchanged
+		}
+		t.add(now.minus(c.Was)) // it took so long that another session has looked, and not found it
 		return nil
 	})
 	if err != nil {
@@ -223,43 +266,160 @@ func (q *quota) make(ctx context.Context, c pendingChange, do func() error) erro
 	return done
 }
 
-// replace makes a rename that replaces a file of old bytes by one of size bytes of the same tree.
-func (q *quota) replace(ctx context.Context, name string, old, size int64, do func() error) error {
-	if q == nil || old < 0 {
-		return do()
+// keepPending renews a pending change, so that nobody takes this server for dead, until done is called.
+func (q *quota) keepPending(ctx context.Context, id string) (done func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		every := time.NewTicker(max(pendingTime/4, 10*time.Millisecond))
+		defer every.Stop()
+		for {
+			select {
+			case <-every.C:
+			case <-ctx.Done():
+				return
+			}
+			// If it fails, the next one may succeed.
+			_, _ = updateState(ctx, q.state(), q.key, func(t *tally) error {
+				c, ok := t.Pending[id]
+				if !ok {
+					return errUnchanged
+				}
+				c.At = time.Now().UTC()
+				t.Pending[id] = c
+				return nil
+			})
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
 	}
-	return q.make(ctx, pendingChange{Path: name, Size: size, Bytes: -old, Files: -1}, do)
+}
+
+// isRefusal reports whether an error means that the storage has changed nothing. Other errors may be those of a reply
+// that was lost.
+func isRefusal(err error) bool {
+	var errno syscall.Errno
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrPermission):
+		return true
+	case errors.As(err, &errno):
+		return errno != syscall.ESTALE && errno != syscall.EIO // a move may have copied the file
+	}
+	return false
+}
+
+// enter makes a change pending. While another one of the same files is, it waits.
+func (q *quota) enter(ctx context.Context, id string, c *pendingChange, adds func(at, from space) space) error {
+	ctx, cancel := context.WithTimeout(ctx, stateWait)
+	defer cancel()
+	for wait := 2 * updatePause; ; wait = min(2*wait, time.Second) {
+		_, err := updateState(ctx, q.state(), q.key, func(t *tally) error {
+			if _, ok := t.Pending[id]; ok {
+				return errUnchanged // an earlier try was stored, although its reply was lost
+			}
+			q.resolve(t)
+			if len(t.Pending) >= maxPending || t.isChanging(*c) {
+				return errBusy
+			}
+			c.At = time.Now().UTC()
+			if adds != nil {
+				at, from, err := q.look(*c)
+				if err != nil {
+					return err
+				}
+				c.Was, c.Adds = at.plus(from), adds(at, from)
+			}
+			if a := c.Adds; a.Bytes > 0 && q.limit.Bytes > 0 && t.Bytes+a.Bytes > q.limit.Bytes || a.Files > 0 && q.limit.Files > 0 && t.Files+a.Files > q.limit.Files {
+				return errQuota
+			}
+			t.add(c.Adds)
+			if t.Pending == nil {
+				t.Pending = map[string]pendingChange{}
+			}
+			t.Pending[id] = *c
+			return nil
+		})
+		if !errors.Is(err, errBusy) {
+			return err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return errBusy
+		}
+	}
 }
 
 // note records a change that was made already.
-func (q *quota) note(ctx context.Context, name string, old, size int64) {
-	if q == nil {
+func (q *quota) note(ctx context.Context, old, size int64) {
+	if q == nil || old == size {
 		return
 	}
-	free := *q
-	free.limit = Quota{}
-	_ = free.change(ctx, name, old, size, func() error { return nil })
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateWait)
+	defer cancel()
+	_, err := updateState(ctx, q.state(), q.key, func(t *tally) error {
+		t.add(spaceOf(size).minus(spaceOf(old)))
+		return nil
+	})
+	if err != nil {
+		q.srv.set.Load().Log.Warn("can't record what is used of a quota", "err", err)
+	}
 }
 
-func (t *tally) undo(c pendingChange) {
-	t.Bytes = max(0, t.Bytes-c.Bytes)
-	t.Files = max(0, t.Files-c.Files)
+// look returns what the files of a change take now.
+func (q *quota) look(c pendingChange) (at, from space, err error) {
+	at, err = q.spaceAt(c.Path)
+	if err == nil && c.From != "" {
+		from, err = q.spaceAt(c.From)
+	}
+	return at, from, err
 }
 
-// resolve finds out about changes that were begun so long ago that their server must have died.
+func (q *quota) spaceAt(name string) (space, error) {
+	fi, err := lstat(q.files, name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return space{}, nil
+	}
+	if err != nil {
+		return space{}, err
+	}
+	return spaceOf(sizeIn(fi)), nil
+}
+
+func (t *tally) add(a space) {
+	t.Bytes = max(0, t.Bytes+a.Bytes)
+	t.Files = max(0, t.Files+a.Files)
+}
+
+// settle corrects the count by what the files of a change take now, when the change has ended.
+func (t *tally) settle(c pendingChange, now space) { t.add(now.minus(c.Was).minus(c.Adds)) }
+
+// isChanging reports whether a pending change concerns the same files, or a directory of them.
+func (t *tally) isChanging(c pendingChange) bool {
+	for _, p := range t.Pending {
+		for _, a := range []string{p.Path, p.From} {
+			for _, b := range []string{c.Path, c.From} {
+				if a != "" && b != "" && (a == b || strings.HasPrefix(a, b+"/") || strings.HasPrefix(b, a+"/")) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// resolve finds out about changes that were not renewed for so long that their server must have died.
 func (q *quota) resolve(t *tally) {
 	for id, c := range t.Pending {
 		if time.Since(c.At) < pendingTime {
 			continue
 		}
-		fi, err := lstat(q.files, c.Path)
-		switch {
-		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			continue
-		case err == nil && fi.Size() != c.Size, err != nil && c.Size >= 0:
-			t.undo(c)
+		if at, from, err := q.look(c); err == nil {
+			t.settle(c, at.plus(from))
+			delete(t.Pending, id)
 		}
-		delete(t.Pending, id)
 	}
 }
 

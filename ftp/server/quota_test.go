@@ -1,10 +1,15 @@
 package server_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -168,7 +173,7 @@ func TestQuotaAfterKill(t *testing.T) {
 		s := serve(t, files, limited(100, 5), func(o *server.Options) { o.State = state })
 		c := s.login(t, "rw")
 		c.cmd("TYPE I", 200)
-		check(t, server.BeginChange(t.Context(), state, "/f", 7, 7, 1))
+		check(t, server.BeginChange(t.Context(), state, "/f", 7, 1))
 		if made {
 			write(t, files, "/f", "content")
 		}
@@ -176,4 +181,146 @@ func TestQuotaAfterKill(t *testing.T) {
 		c.put("STOR g", []byte("x"))
 		counts(t, c, files, fmt.Sprint("a killed server; the change was made: ", made))
 	}
+}
+
+// Of changes of one file at once, each counts only what it has replaced itself.
+func TestQuotaOfOneFile(t *testing.T) {
+	for name, inPlace := range map[string]bool{"bucket": false, "in place": true} {
+		t.Run(name, func(t *testing.T) {
+			var files afero.Fs = fsroot.NewMem()
+			if !inPlace {
+				files = newBucket()
+			}
+			write(t, files, "/f", strings.Repeat("x", 40))
+			write(t, files, "/other", strings.Repeat("x", 40))
+			s := serve(t, files, limited(100, 5), func(o *server.Options) { o.UploadInPlace = inPlace })
+			a, b := s.login(t, "rw"), s.login(t, "rw")
+			a.cmd("TYPE I", 200)
+			b.cmd("TYPE I", 200)
+
+			// Both begin when the file has 40 bytes.
+			d := a.starts("STOR f")
+			b.send("EPSV")
+			b.want(229)
+			b.send("STOR f")
+			_, err := d.Write([]byte("1"))
+			check(t, err)
+			check(t, d.Close())
+			a.want(226)
+			b.cmd("ABOR", 226, 426, 425)
+			if r := b.cmd("NOOP"); r.Code == 226 {
+				b.want(200)
+			}
+			counts(t, a, files, "a second upload that was given up")
+
+			var all []net.Conn
+			for _, c := range []*ctl{a, b} {
+				if inPlace && c == b {
+					break
+				}
+				all = append(all, c.starts("STOR f"))
+			}
+			for i, d := range all {
+				_, err := d.Write([]byte("22"))
+				check(t, err)
+				check(t, d.Close())
+				[]*ctl{a, b}[i].want(226)
+			}
+			counts(t, a, files, "two uploads of one file")
+
+			// The file is deleted while it is written.
+			d = a.starts("STOR f")
+			_, err = d.Write([]byte("333"))
+			check(t, err)
+			awaitTrue(t, "the bytes", func() bool { return !inPlace || size(files, "/f") == 3 })
+			b.cmd("DELE f", 250)
+			check(t, d.Close())
+			a.want(226, 450)
+			counts(t, a, files, "a file that was deleted while it was written")
+		})
+	}
+}
+
+func size(fsys afero.Fs, name string) int64 {
+	fi, err := fsys.Stat(name)
+	if err != nil {
+		return -1
+	}
+	return fi.Size()
+}
+
+// An upload that is resumed to replace a file counts as what it has become.
+func TestQuotaOfResumedUpload(t *testing.T) {
+	b := newBucket()
+	write(t, b, "/f", strings.Repeat("x", 40))
+	c := serve(t, b, limited(100, 5)).login(t, "rw")
+	c.cmd("TYPE I", 200)
+	cutStored(t, b, c, "STOR f", "01234567")
+	c.cmd("REST 8", 350)
+	c.put("STOR f", []byte("89"))
+	if got := read(t, b, "/f"); got != "0123456789" {
+		t.Errorf("stored %q", got)
+	}
+	counts(t, c, b, "an upload that was resumed")
+}
+
+// failingState is a State that fails, or that reports a conflict although it has stored a value, which is then changed
+// by another server.
+type failingState struct {
+	server.State
+	fails, loses atomic.Bool
+}
+
+func (s *failingState) Put(ctx context.Context, key string, value []byte, version string) (string, error) {
+	if s.fails.Load() {
+		return "", errors.New("the state can't be reached")
+	}
+	version, err := s.State.Put(ctx, key, value, version)
+	if err == nil && s.loses.CompareAndSwap(true, false) {
+		if _, err := s.State.Put(ctx, key, value, version); err != nil {
+			return "", err
+		}
+		return "", syscall.ESTALE
+	}
+	return version, err
+}
+
+// An upload is kept if its quota can't be found out, and no change counts twice because a reply was lost.
+func TestQuotaWithoutState(t *testing.T) {
+	b := newBucket()
+	state := &failingState{State: server.NewMemState()}
+	s := serve(t, b, limited(100, 5), func(o *server.Options) { o.State = state })
+	c := s.login(t, "rw")
+	c.cmd("TYPE I", 200)
+	for range 2 {
+		b.commits = make(chan struct{})
+		state.loses.Store(true) // of enter, and then of the confirmation
+		d := c.starts("STOR f")
+		_, err := d.Write([]byte("0123"))
+		check(t, err)
+		check(t, d.Close())
+		<-b.commits
+		state.loses.Store(true)
+		<-b.commits
+		c.want(226)
+		counts(t, c, b, "a change whose reply was lost")
+	}
+	b.commits = nil
+
+	state.fails.Store(true)
+	d := c.starts("STOR g")
+	_, err := d.Write([]byte("0123"))
+	check(t, err)
+	check(t, d.Close())
+	c.want(451)
+	if n := b.open.Load(); n != 0 {
+		t.Errorf("%d uploads were not ended", n)
+	}
+	c.cmd("SIZE g", 213)
+	d2 := s.connect(t)
+	d2.cmd("USER ro", 331) // has a count of its own, which can't be stored
+	if r := d2.cmd("PASS ro", 530); strings.Contains(r.Text(), "incorrect") {
+		t.Errorf("a login without the state: %v", r)
+	}
+	state.fails.Store(false)
 }

@@ -34,8 +34,9 @@ type incoming interface {
 	// ended is called by the owner when the data connection has ended.
 	ended()
 
-	// commit makes the file. modified, if not zero, is a time that the client is going to set. abandon is called instead if the upload is not whole because of err; opened reports
-	// whether the data connection was open. It returns how many bytes of the file can be resumed.
+	// commit makes the file. modified, if not zero, is a time that the client is going to set. abandon is called
+	// instead if the upload is not whole because of err; opened reports whether the data connection was open. abandon
+	// returns how many bytes of the file can be resumed.
 	commit(ctx context.Context, modified time.Time) error
 	abandon(ctx context.Context, opened bool, err error) (kept int64)
 
@@ -113,7 +114,11 @@ func (s *session) received(ctx context.Context, j *task, u incoming, res dtp.Res
 	}
 	reply := s.verdict(j, res)
 	if kept > 0 && reply.Code == 426 {
-		reply.Lines[0] += fmt.Sprintf(" The first %d are kept: resume with REST %d and STOR, or with APPE.", kept, kept)
+		reply.Lines[0] += fmt.Sprintf(" The first %d are kept: resume with REST %d and STOR", kept, kept)
+		if !u.isRemote() || u.oldSize() < 0 { // else APPE begins at the end of the existing file
+			reply.Lines[0] += ", or with APPE"
+		}
+		reply.Lines[0] += "."
 	}
 	return reply, kept
 }

@@ -1,7 +1,10 @@
 package server_test
 
 import (
+	"context"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,6 +83,89 @@ func TestLeases(t *testing.T) {
 		d.cmd("USER rw", 331)
 		return d.cmd("PASS rw").Code == 230
 	})
+}
+
+// slowState is a State that takes its time.
+type slowState struct{ server.State }
+
+func (s slowState) Put(ctx context.Context, key string, value []byte, version string) (string, error) {
+	time.Sleep(20 * time.Millisecond)
+	return s.State.Put(ctx, key, value, version)
+}
+
+// A client whose session has just ended can log in again, although that takes the servers a moment to count.
+func TestLeaseOfNextSession(t *testing.T) {
+	s := serve(t, fsroot.NewMem(), func(o *server.Options) {
+		o.State = slowState{server.NewMemState()}
+		users := server.Static{}
+		for name, u := range o.Auth.(server.Static) {
+			u.Account.MaxSessions = 1
+			users[name] = u
+		}
+		o.Auth = users
+	})
+	for range 3 {
+		c := s.login(t, "rw")
+		c.cmd("REIN", 220)
+		c.cmd("USER rw", 331)
+		c.cmd("PASS rw", 230)
+		c.cmd("QUIT", 221)
+		_, err := c.Read(make([]byte, 1))
+		if err == nil {
+			t.Fatal("the session has not ended")
+		}
+	}
+}
+
+// heldState is a State in which the next read of a lease can be made to wait.
+type heldState struct {
+	server.State
+	hold    atomic.Bool
+	held    chan struct{}
+	release chan struct{}
+}
+
+func (s *heldState) Get(ctx context.Context, key string) ([]byte, string, error) {
+	if strings.HasPrefix(key, "sessions/") && s.hold.CompareAndSwap(true, false) {
+		close(s.held)
+		<-s.release
+	}
+	return s.State.Get(ctx, key)
+}
+
+// A lease that is renewed while a session ends loses one session, not two.
+func TestLeaseRenewedMeanwhile(t *testing.T) {
+	t.Cleanup(server.SetSharing(300*time.Millisecond, 20*time.Millisecond))
+	state := &heldState{State: server.NewMemState(), held: make(chan struct{}), release: make(chan struct{})}
+	files := fsroot.NewMem()
+	var all []*site
+	for range 2 {
+		all = append(all, serve(t, files, func(o *server.Options) {
+			o.State = state
+			users := server.Static{}
+			for name, u := range o.Auth.(server.Static) {
+				u.Account.MaxSessions = 2
+				users[name] = u
+			}
+			o.Auth = users
+		}))
+		all[len(all)-1].connect(t).cmd("QUIT", 221)
+	}
+	all[0].login(t, "rw")
+	a := all[0].login(t, "rw")
+	state.hold.Store(true)
+	check(t, a.Close())
+	<-state.held
+	time.Sleep(150 * time.Millisecond) // the lease is renewed
+	close(state.release)
+	awaitTrue(t, "the place of the ended session", func() bool {
+		d := all[1].connect(t)
+		d.cmd("USER rw", 331)
+		return d.cmd("PASS rw").Code == 230
+	})
+	d := all[1].connect(t)
+	d.cmd("USER rw", 331)
+	d.cmd("PASS rw", 421)
 }
 
 // An address and a name that one server has banned are banned at the others.

@@ -179,9 +179,17 @@ func (u *storedUpload) commit(ctx context.Context, modified time.Time) error {
 	if u.inner.Start() > 0 { // what follows in an existing file is kept
 		size = max(size, sizeIn(u.old))
 	}
-	err := u.quota.change(ctx, u.path, sizeIn(u.old), size, func() error { return u.inner.Commit(ctx, modified) })
-	if errors.Is(err, errQuota) { // the storage has not been asked
+	asked := false
+	err := u.quota.put(ctx, u.path, size, func() error {
+		asked = true
+		return u.inner.Commit(ctx, modified)
+	})
+	switch {
+	case asked:
+	case errors.Is(err, errQuota):
 		_ = u.inner.Abort(ctx)
+	case err != nil: // the storage must be told that the upload has ended
+		_, _ = u.inner.Keep(ctx)
 	}
 	if err != nil {
 		return u.meaning(err)

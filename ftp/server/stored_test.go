@@ -30,9 +30,11 @@ type bucket struct {
 	kept    map[string]*keptUpload // by owner and name
 	swept   time.Time
 	wrote   atomic.Int64  // bytes written
+	open    atomic.Int64  // uploads that have not ended
 	blocked chan struct{} // if not nil: Write waits for it, or for its context
 	commits chan struct{} // if not nil: Commit sends to it when it begins, and then waits for it
 	mtime   time.Time     // of the last Commit
+	noTime  bool          // Commit does not set the time
 	move    func(ctx context.Context, progress func(int)) error
 }
 
@@ -79,6 +81,7 @@ func (b *bucket) Upload(ctx context.Context, name string, o server.UploadOptions
 	case o.Offset > 0:
 		u.data, u.start, u.tail = old[:o.Offset:o.Offset], o.Offset, old[o.Offset:]
 	}
+	b.open.Add(1)
 	return u, nil
 }
 
@@ -98,6 +101,7 @@ func (u *bucketUpload) Write(p []byte) (int, error) {
 }
 
 func (u *bucketUpload) Commit(ctx context.Context, modified time.Time) error {
+	defer u.b.open.Add(-1)
 	if u.b.commits != nil {
 		u.b.commits <- struct{}{}
 		select {
@@ -116,13 +120,14 @@ func (u *bucketUpload) Commit(ctx context.Context, modified time.Time) error {
 	}
 	delete(u.b.kept, u.o.Owner+u.name)
 	u.b.mtime = modified
-	if err := afero.WriteFile(u.b.Fs, u.name, u.data, 0o644); err != nil || modified.IsZero() {
+	if err := afero.WriteFile(u.b.Fs, u.name, u.data, 0o644); err != nil || modified.IsZero() || u.b.noTime {
 		return err
 	}
 	return u.b.Chtimes(u.name, modified, modified)
 }
 
 func (u *bucketUpload) Keep(context.Context) (int64, error) {
+	defer u.b.open.Add(-1)
 	u.b.mu.Lock()
 	defer u.b.mu.Unlock()
 	kept := u.data[:len(u.data)/partSize*partSize]
@@ -132,7 +137,10 @@ func (u *bucketUpload) Keep(context.Context) (int64, error) {
 	return int64(len(kept)), nil
 }
 
-func (u *bucketUpload) Abort(context.Context) error { return nil }
+func (u *bucketUpload) Abort(context.Context) error {
+	u.b.open.Add(-1)
+	return nil
+}
 
 func (b *bucket) Kept(_ context.Context, name, owner string) (int64, time.Time, error) {
 	b.mu.Lock()
@@ -287,6 +295,19 @@ func TestStoredUploadIsNew(t *testing.T) {
 	c.cmd("STOR u", 550)
 }
 
+// An upload without a data connection gets one reply.
+func TestStoredUploadNoOffer(t *testing.T) {
+	b := newBucket()
+	c := serve(t, b).login(t, "rw")
+	for range 3 {
+		c.cmd("STOR f", 425)
+		c.cmd("NOOP", 200)
+	}
+	if n := b.open.Load(); n != 0 {
+		t.Errorf("%d uploads were not ended", n)
+	}
+}
+
 // While the storage makes the client wait, the session answers; ABOR and the end of the client end the wait.
 func TestStoredUploadBlocked(t *testing.T) {
 	b := newBucket()
@@ -366,6 +387,16 @@ func TestStoredTime(t *testing.T) {
 	if want := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC); !b.mtime.Equal(want) {
 		t.Errorf("committed with the time %v", b.mtime)
 	}
+	// If the storage could not do that, the command does it.
+	b.noTime = true
+	d = c.starts("STOR g")
+	c.send("MFMT 20200102030405 g")
+	c.send("NOOP")
+	time.Sleep(50 * time.Millisecond)
+	check(t, d.Close())
+	c.want(226)
+	c.want(213)
+	c.want(200)
 }
 
 // The move of a directory is a task: its reply has lines that show how far it is, and ABOR stops it.

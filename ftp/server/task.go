@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -124,14 +125,20 @@ func (s *session) replyEarly(j *task, r ftp.Reply) {
 		return
 	}
 	j.begun = true
-	s.out = fmt.Appendf(s.out, "%d-%s\r\n", j.partial, r.Text())
+	s.appendLine(j, r.Text())
 	s.flush()
+}
+
+// appendLine adds a line of the reply of a task that is not the last one.
+func (s *session) appendLine(j *task, text string) {
+	line, _, _ := bytes.Cut(ftp.NewReply(j.partial, text, "").Append(nil), []byte("\r\n"))
+	s.out = append(append(s.out, line...), "\r\n"...)
 }
 
 // breakOff ends a session whose task has failed after a part of its reply was sent. The first line of a reply has its
 // code, and the last line must have the same (RFC 959 §4.2), so the failure can only be shown by having no last line.
 func (s *session) breakOff(j *task, r ftp.Reply) {
-	s.out = fmt.Appendf(s.out, "%d-FAILED: %s\r\n", j.partial, r.Text())
+	s.appendLine(j, "FAILED: "+r.Text())
 	s.dead = &ftp.Error{Verb: j.cmd.Verb, Reply: r}
 }
 
@@ -244,11 +251,20 @@ func (s *session) transfer(j *task, d dtp.Job) ftp.Reply {
 	s.protect(j.cmd.Verb)
 	opener, err := s.data.Take()
 	if err != nil {
-		j.finish(dtp.Result{Err: err})
+		no := ftp.NewReply(425, "No data connection: send PASV, EPSV, PORT or EPRT first.")
 		if errors.Is(err, dtp.ErrOfferRevoked) {
-			return ftp.Replyf(425, "You did not use the data port within %v, and another session needed it: send PASV or EPSV again.", s.set.DataTimeout)
+			no = ftp.Replyf(425, "You did not use the data port within %v, and another session needed it: send PASV or EPSV again.", s.set.DataTimeout)
 		}
-		return ftp.NewReply(425, "No data connection: send PASV, EPSV, PORT or EPRT first.")
+		if j.finish(dtp.Result{Err: err}); s.task == nil {
+			return no
+		}
+		// The end of the upload is a task. Its reply must be the only one.
+		finish := s.task.finish
+		s.task.finish = func(res dtp.Result) ftp.Reply {
+			finish(res)
+			return no
+		}
+		return ftp.Reply{}
 	}
 	j.opener = opener
 	j.protection = s.params.Protection
@@ -375,7 +391,7 @@ func (s *session) verdict(j *task, res dtp.Result) ftp.Reply {
 	case errors.As(res.Err, &noTLS):
 		return ftp.Replyf(522, "No TLS on the data connection: %s.", tlsProblem(noTLS))
 	case errors.As(res.Err, &open):
-		return ftp.NewReply(425, openFailure(open))
+		return ftp.NewReply(425, s.openFailure(open))
 	case errors.Is(res.Err, dtp.ErrStalled):
 		return ftp.Replyf(426, "Nothing moved on the data connection for %v; it ended %s.", s.set.StallTimeout, moved)
 	case errors.As(res.Err, &local):
@@ -387,9 +403,9 @@ func (s *session) verdict(j *task, res dtp.Result) ftp.Reply {
 }
 
 // openFailure says what the client can do about a data connection that never opened.
-func openFailure(e *dtp.OpenError) string {
+func (s *session) openFailure(e *dtp.OpenError) string {
 	if errors.Is(e, dtp.ErrNobodyCame) {
-		return fmt.Sprintf("You did not call my data port %d in time: a firewall may be in between.", e.Addr.Port())
+		return s.nobodyCame(e)
 	}
 	if e.Stance == ftp.Listens {
 		return "No data connection: the server could not listen."

@@ -141,7 +141,7 @@ func (s *session) dele(arg string) ftp.Reply {
 	case fi.IsDir():
 		return ftp.Replyf(550, "%s: is a directory: RMD removes it.", p)
 	}
-	if err := s.quota.change(s.ctx(), p, sizeIn(fi), -1, func() error { return s.account.FS.Remove(p) }); err != nil {
+	if err := s.quota.put(s.ctx(), p, -1, func() error { return s.account.FS.Remove(p) }); err != nil {
 		return fileError(err, p)
 	}
 	_ = s.discardKept(p, fi)
@@ -207,8 +207,7 @@ func (s *session) rename(from, to string) ftp.Reply {
 	case err == nil && source.IsDir():
 		return ftp.Replyf(553, "%s: is a file, which a directory can't replace.", to)
 	case err == nil:
-		replaced := sizeIn(target)
-		err = s.quota.replace(s.ctx(), to, replaced, sizeIn(source), func() error { return files.Rename(from, to) })
+		err = s.quota.move(s.ctx(), from, to, func() error { return files.Rename(from, to) })
 	case errors.Is(err, fs.ErrNotExist):
 		if err := isDir(files, path.Dir(to)); err != nil {
 			return fileError(err, path.Dir(to))
@@ -216,7 +215,7 @@ func (s *session) rename(from, to string) ftp.Reply {
 		if mover, ok := files.(MoveDirFs); ok && source.IsDir() {
 			return s.moveDir(mover, from, to)
 		}
-		err = renameNew(files, from, to)
+		err = s.quota.move(s.ctx(), from, to, func() error { return renameNew(files, from, to) })
 		if errors.Is(err, fs.ErrExist) { // it has appeared since lstat
 			return fileError(err, to)
 		}
@@ -242,6 +241,7 @@ func (s *session) renamed(from, to string, err error) ftp.Reply {
 // far it is, so that neither the client nor a firewall takes the connection for dead.
 func (s *session) moveDir(files MoveDirFs, from, to string) ftp.Reply {
 	var moved atomic.Int64
+	quota := s.quota
 	j := &task{cmd: ftp.Command{Verb: "RNTO", Arg: to}, path: to, inTurn: true, partial: 250}
 	j.work = func(ctx context.Context, j *task) dtp.Result {
 		every := time.NewTicker(progressEvery)
@@ -258,7 +258,9 @@ func (s *session) moveDir(files MoveDirFs, from, to string) ftp.Reply {
 				}
 			}
 		}()
-		return dtp.Result{Err: files.MoveDir(ctx, from, to, func(n int) { moved.Store(int64(n)) })}
+		return dtp.Result{Err: quota.move(ctx, from, to, func() error {
+			return files.MoveDir(ctx, from, to, func(n int) { moved.Store(int64(n)) })
+		})}
 	}
 	j.finish = func(res dtp.Result) ftp.Reply {
 		reply := s.moved(j, from, res.Err)
