@@ -33,6 +33,7 @@ var rooms = map[string]struct {
 	"miniftp/internal/osfile":           {never: []string{"github.com/"}},
 	"miniftp/internal/dist":             {never: []string{"github.com/"}},
 	"miniftp/internal/s3peer":           {never: []string{"github.com/"}},
+	"miniftp/internal/soak":             {}, // tests only
 	"miniftp/ftp/internal/kept":         {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/"}},
 	"miniftp/ftp/internal/testutil":     {},
 	"miniftp/ftp/internal/fakeserver":   {may: []string{"miniftp/ftp"}, never: []string{"github.com/"}},
@@ -56,6 +57,8 @@ var cmdRooms = []struct {
 	{name: "storage", may: "verb local /fsroot /fsroot/s3fs"},
 	{name: "target", may: "verb storage /ftp"},
 	{name: "users", may: "verb local storage /ftp"},
+	{name: "sessions", may: "term /ftp /ftp/dtp"},
+	{name: "control", may: "verb local sessions /ftp /ftp/server"},
 	{name: "record", may: "verb /ftp"},
 	{name: "explain", may: "term verb /ftp /ftp/dtp /ftp/client"},
 	{name: "meter", may: "term verb target /ftp /ftp/client"},
@@ -72,8 +75,9 @@ var cmdRooms = []struct {
 	{name: "demo", isVerb: true, may: "term verb verb/flags explain watch /ftp /ftp/client /ftp/server /fsroot"},
 	{name: "docs", isVerb: true, may: "term verb verb/flags connect"},
 	{name: "passwd", isVerb: true, may: "term verb verb/flags local users /ftp /ftp/server"},
+	{name: "admin", isVerb: true, may: "term verb verb/flags storage sessions control /ftp"},
 	{name: "serve/settings", may: "verb verb/flags local storage users /ftp"},
-	{name: "serve", isVerb: true, may: "term verb verb/flags local target users explain watch connect storage serve/settings /ftp /ftp/dtp /ftp/server /fsroot"},
+	{name: "serve", isVerb: true, may: "term verb verb/flags local target users sessions control explain watch connect storage serve/settings /ftp /ftp/dtp /ftp/server /fsroot"},
 	{name: "shell", isVerb: true, may: "term verb verb/flags local target record explain meter watch connect /ftp /ftp/client"},
 
 	{name: "verb/verbtest", may: "verb verb/flags local /ftp /ftp/client /ftp/ftptest /ftp/internal/testutil"},

@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"miniftp/cmd/miniftp/internal/admin"
 	"miniftp/cmd/miniftp/internal/bench"
 	"miniftp/cmd/miniftp/internal/copy"
 	"miniftp/cmd/miniftp/internal/demo"
@@ -25,6 +26,7 @@ import (
 // verbs holds all verbs. The first word of a command line names one of them.
 var verbs = []verb.Verb{
 	serve.Command, serve.Config, passwd.Command,
+	admin.Who, admin.Top, admin.Kick, admin.Drain, admin.Reload, admin.Ban, admin.Events,
 	transfer.Get, transfer.Put, mirror.Command, copy.Command, shell.Command,
 	files.Ls, files.Cat, files.Stat, files.Rm, files.Mkdir, files.Mv, files.Chmod, files.Hash,
 	doctor.Command, bench.Command, demo.Command, docs.Completion, docs.Man,

@@ -123,7 +123,7 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	cmd := exec.CommandContext(ctx, "miniftp", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir, "XDG_STATE_HOME=", "PATH="+ts.Getenv("PATH"), "GORACE="+ts.Getenv("GORACE"),
+	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir, "XDG_STATE_HOME=", "XDG_RUNTIME_DIR=", "PATH="+ts.Getenv("PATH"), "GORACE="+ts.Getenv("GORACE"),
 		"AWS_ACCESS_KEY_ID="+ts.Getenv("AWS_ACCESS_KEY_ID"), "AWS_SECRET_ACCESS_KEY="+ts.Getenv("AWS_SECRET_ACCESS_KEY"),
 		"AWS_ENDPOINT_URL="+ts.Getenv("AWS_ENDPOINT_URL"), "AWS_REGION="+ts.Getenv("AWS_REGION"))
 	stderr, err := cmd.StderrPipe()

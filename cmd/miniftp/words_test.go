@@ -22,8 +22,9 @@ import (
 	"miniftp/ftp/ftptest"
 )
 
-// noVariable lists the flags that delete, or that write to a file.
-var noVariable = []string{"mirror --delete", "passwd --delete", "passwd --file", "rm --recursive", "rm --force"}
+// noVariable lists the flags that delete, that write to a file, that choose whose sessions end, or whose variable has another
+// meaning.
+var noVariable = []string{"kick --user", "kick --from", "drain --timeout", "ban add --for", "mirror --delete", "passwd --delete", "passwd --file", "rm --recursive", "rm --force"}
 
 // TestHelp: the help shows the default and the variable of every flag of every verb. It fits 80
 // columns and does not depend on the environment.

@@ -19,6 +19,7 @@ const (
 	maxDropped    = 64   // dropped sessions that have not ended yet
 	maxHeaders    = 1024 // connections of balancers whose header is awaited
 	maxTurnedAway = 64   // connections that are sent a 421 at once; beyond, they are only closed
+	bannedText    = "You are banned from this server for now."
 	shutOutText   = "Too many failed logins from your address. Try again later."
 )
 
@@ -30,7 +31,7 @@ const (
 //	in          logged in (addLogin)
 //	dropped     asked to end because another session needs the place (makeRoom)
 type population struct {
-	sessions map[*session]struct{}
+	sessions map[uint64]*session // by ftp.Control.ID
 	origins  map[netip.Addr]*counts
 	users    map[string]int // logged-in sessions, by Account.Name
 	waiting  *list.List     // sessions that are not logged in, the oldest first
@@ -50,7 +51,7 @@ type place struct {
 }
 
 func newPopulation() population {
-	return population{sessions: map[*session]struct{}{}, origins: map[netip.Addr]*counts{}, users: map[string]int{}, waiting: list.New()}
+	return population{sessions: map[uint64]*session{}, origins: map[netip.Addr]*counts{}, users: map[string]int{}, waiting: list.New()}
 }
 
 // refusal says why a connection or a login is not admitted: the text of the reply, the words for the log, and
@@ -75,6 +76,8 @@ func (s *Server) admit(sess *session) *refusal {
 		return &refusal{notAllowed, "the address is in a network that is denied", ftp.ReasonDenied}
 	case !within(set.Allow, ip):
 		return &refusal{notAllowed, "the address is in no network that is allowed", ftp.ReasonNotAllowed}
+	case s.guard.Decreed(from):
+		return &refusal{bannedText, "the administrator has banned the address", ftp.ReasonOther}
 	case s.guard.ShutOut(from):
 		return &refusal{shutOutText, "the address is banned after too many failed logins", ftp.ReasonBanned}
 	}
@@ -112,7 +115,7 @@ func (s *Server) admit(sess *session) *refusal {
 		return noDescriptors
 	}
 	pop.origins[from] = n
-	pop.sessions[sess] = struct{}{}
+	pop.sessions[sess.control.ID] = sess
 	n.all++
 	pop.addWaiting(sess, n)
 	return nil
@@ -235,10 +238,10 @@ func (s *Server) removeSession(sess *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pop := &s.population
-	if _, admitted := pop.sessions[sess]; !admitted {
+	if _, admitted := pop.sessions[sess.control.ID]; !admitted {
 		return
 	}
-	delete(pop.sessions, sess)
+	delete(pop.sessions, sess.control.ID)
 	pop.dropLogin(sess)
 	pop.removeWaiting(sess)
 	if sess.place.dropped {

@@ -12,11 +12,12 @@ import (
 // guard.Logins.Ban. To lift a ban means to remove that value, and to leave another one for a while so that the servers
 // that know of the ban see it:
 //
-//	bans/NAME    = {"until": "…"}
+//	bans/NAME    = {"until": "…", "decreed": true}
 //	lifted/NAME  = {"at": "…"}
 
 type sharedBan struct {
-	Until time.Time `json:"until"`
+	Until   time.Time `json:"until"`
+	Decreed bool      `json:"decreed,omitempty"` // by the administrator
 }
 
 type liftedBan struct {
@@ -36,18 +37,18 @@ func ShareBan(ctx context.Context, state State, name string, d time.Duration) er
 	if err != nil {
 		return err
 	}
-	return shareBan(ctx, state, name, time.Now().Add(d))
+	return shareBan(ctx, state, name, sharedBan{time.Now().Add(d), true})
 }
 
-func shareBan(ctx context.Context, state State, name string, until time.Time) error {
+func shareBan(ctx context.Context, state State, name string, ban sharedBan) error {
 	if err := deleteState(ctx, state, stateKey("lifted", name)); err != nil {
 		return err
 	}
 	_, err := updateState(ctx, state, stateKey("bans", name), func(b *sharedBan) error {
-		if !until.After(b.Until) {
+		if !ban.Until.After(b.Until) && b.Decreed == ban.Decreed {
 			return errUnchanged
 		}
-		b.Until = until
+		*b = ban
 		return nil
 	})
 	return err
@@ -100,7 +101,9 @@ func (s *Server) publish(change func(ctx context.Context, state State) error) {
 
 // publishBan shares a ban. It is called with the lock of the login guard held.
 func (s *Server) publishBan(name string, until time.Time) {
-	s.publish(func(ctx context.Context, state State) error { return shareBan(ctx, state, name, until) })
+	s.publish(func(ctx context.Context, state State) error {
+		return shareBan(ctx, state, name, sharedBan{Until: until})
+	})
 }
 
 // takeBans takes over what other servers have banned, and lifts what they have lifted. It removes values that have
@@ -145,7 +148,11 @@ func (s *Server) takeBans(ctx context.Context, seen map[string]string) error {
 			return err
 		case version == "":
 		case time.Now().Before(ban.Until):
-			s.guard.Ban(name, ban.Until)
+			if ban.Decreed {
+				s.guard.Decree(name, ban.Until)
+			} else {
+				s.guard.Ban(name, ban.Until)
+			}
 		default:
 			if err := state.Delete(ctx, key, version); err != nil && !errors.Is(err, syscall.ESTALE) {
 				return err

@@ -128,6 +128,10 @@ func (s *session) finishLogin(account *Account, user string, err error) ftp.Repl
 	switch {
 	case errors.Is(err, errPanicked):
 		return ftp.NewReply(421, "Internal error of the server. Goodbye.")
+	case errors.Is(err, guard.ErrBanned):
+		s.dead = err
+		s.emitRefused(shown+": banned by the administrator", ftp.ReasonOther)
+		return ftp.NewReply(421, bannedText)
 	case errors.Is(err, guard.ErrShutOut):
 		s.dead = err
 		if errors.Is(err, guard.ErrNameShutOut) {

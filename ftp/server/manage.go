@@ -48,12 +48,7 @@ func (s *Server) Progress(id uint64) (moved, total int64, ok bool) {
 func (s *Server) find(id uint64) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for sess := range s.population.sessions {
-		if sess.control.ID == id {
-			return sess
-		}
-	}
-	return nil
+	return s.population.sessions[id]
 }
 
 // Drain admits no new sessions and returns when the last one has ended. Sessions that are logged in can do all that they
@@ -94,9 +89,11 @@ func (s *Server) Ban(name string, d time.Duration) error {
 		return errors.New("a ban needs a time that is more than 0")
 	}
 	until := time.Now().Add(d)
-	s.guard.Ban(name, until)
+	s.guard.Decree(name, until)
 	if s.shares() {
-		s.publishBan(name, until)
+		s.publish(func(ctx context.Context, state State) error {
+			return shareBan(ctx, state, name, sharedBan{until, true})
+		})
 	}
 	return nil
 }

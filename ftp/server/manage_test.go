@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 	"time"
 
@@ -96,6 +97,7 @@ func TestBans(t *testing.T) {
 			t.Errorf("%q was banned", bad)
 		}
 	}
+	login(all[0], "rw") // one who has logged in there is banned, too
 	check(t, all[0].Ban("127.0.0.1 rw", time.Minute))
 	if bans := all[0].Bans(); len(bans) != 1 || bans[0].Name != "127.0.0.1 rw" || time.Until(bans[0].Until) < 50*time.Second {
 		t.Errorf("bans: %v", bans)
@@ -112,8 +114,27 @@ func TestBans(t *testing.T) {
 	for _, s := range all {
 		awaitTrue(t, "the end of the ban", func() bool { return login(s, "rw") == 230 })
 	}
+	check(t, all[0].Ban("127.0.0.1", time.Minute))
+	for _, s := range all {
+		awaitTrue(t, "the ban of the address", func() bool { return s.connect421(t) })
+	}
+	if !all[0].Unban("127.0.0.1") {
+		t.Error("the ban of the address was not lifted")
+	}
+	for _, s := range all {
+		awaitTrue(t, "the end of the ban of the address", func() bool { return !s.connect421(t) })
+	}
 	check(t, server.ShareBan(t.Context(), all[0].State(), "127.0.0.1 rw", time.Minute))
 	awaitTrue(t, "a ban that no server has made", func() bool { return login(all[1], "rw") == 421 })
 	check(t, server.LiftSharedBan(t.Context(), all[0].State(), "127.0.0.1 rw"))
 	awaitTrue(t, "its end", func() bool { return login(all[1], "rw") == 230 })
+}
+
+// connect421 reports whether a connection is refused.
+func (s *site) connect421(t *testing.T) bool {
+	conn, err := net.Dial("tcp", s.addr)
+	check(t, err)
+	c := newCtl(t, conn)
+	defer c.Close()
+	return c.reply().Code == 421
 }

@@ -355,7 +355,7 @@ func (s *Server) Close() error {
 func (s *Server) eachSession(f func(*session)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for sess := range s.population.sessions {
+	for _, sess := range s.population.sessions {
 		f(sess)
 	}
 }

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"miniftp/cmd/miniftp/internal/sessions"
 	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/cmd/miniftp/internal/verb"
 )
@@ -59,24 +61,14 @@ func (a consoleAttrs) str(name string) string {
 	return v.String()
 }
 
-// who returns the user, or the address of a client that has not logged in.
-func (a consoleAttrs) who() string {
-	if user := a.str("user"); user != "" {
-		return user
-	}
-	return a.str("from")
-}
-
-// span returns the attribute seconds as text, "" if there is none.
-func (a consoleAttrs) span() string {
+// seconds returns the attribute seconds, 0 if there is none.
+func (a consoleAttrs) seconds() time.Duration {
 	v, ok := a["seconds"]
 	if !ok {
-		return ""
+		return 0
 	}
-	return term.Span(time.Duration(v.Float64() * float64(time.Second)))
+	return time.Duration(v.Float64() * float64(time.Second))
 }
-
-func (a consoleAttrs) bytes(name string) string { return term.Size(a[name].Int64()) }
 
 // plain returns the line for a record whose message is not in consoleTexts.
 func (a consoleAttrs) plain(r slog.Record, order []string) string {
@@ -94,67 +86,33 @@ func (a consoleAttrs) plain(r slog.Record, order []string) string {
 // consoleTexts makes the lines of the most frequent records, by message. If the line is empty, nothing
 // is written.
 var consoleTexts = map[string]func(consoleAttrs) string{
-	"started": func(consoleAttrs) string { return "" }, // the banner is printed instead
-	"stopped": func(a consoleAttrs) string { return "stopped after " + a.span() },
-	"logged in": func(a consoleAttrs) string {
-		line := a.who() + " logged in from " + a.str("from")
-		if tls := a.str("tls"); tls != inClear {
-			line += " (" + tls + ")"
-		}
-		return line
-	},
-	"session closed": func(a consoleAttrs) string {
-		if a.str("user") == "" {
-			return ""
-		}
-		return fmt.Sprintf("%s disconnected after %s", a.who(), a.span())
-	},
-	"transferred": func(a consoleAttrs) string {
-		switch a.str("verb") {
-		case "STOR", "APPE", "STOU":
-			return fmt.Sprintf("%s → %s  %s  %s", a.who(), a.str("path"), a.bytes("bytes"), a.span())
-		case "RETR":
-			return fmt.Sprintf("%s ← %s  %s  %s", a.who(), a.str("path"), a.bytes("bytes"), a.span())
-		}
-		return fmt.Sprintf("%s listed %s", a.who(), a.str("path"))
-	},
-	"transfer failed": func(a consoleAttrs) string {
-		return fmt.Sprintf("%s %s %s failed: %s", a.who(), a.str("verb"), a.str("path"), a.str("result"))
-	},
-	"changed": func(a consoleAttrs) string {
-		line := a.who() + " " + changeWord(a.str("verb")) + " " + a.str("path")
-		if to := a.str("to"); to != "" {
-			line += " to " + to
-		}
-		return line
-	},
-	"refused": func(a consoleAttrs) string {
-		line := a.who()
-		if verb := a.str("verb"); verb != "" {
-			line += ": " + strings.TrimSpace(verb+" "+a.str("path"))
-		}
-		line += " refused: " + a.str("why")
-		if option := a.str("option"); strings.Contains(option, ".") { // a key of the file
-			line += " (" + option + ")"
-		} else if option != "" {
-			line += " (--" + option + ")"
-		}
-		return line
-	},
+	"started":         func(consoleAttrs) string { return "" }, // the banner is printed instead
+	"stopped":         func(a consoleAttrs) string { return "stopped after " + term.Span(a.seconds()) },
+	"logged in":       func(a consoleAttrs) string { return a.event(sessions.LoggedIn) },
+	"session closed":  func(a consoleAttrs) string { return a.event(sessions.Closed) },
+	"transferred":     func(a consoleAttrs) string { return a.event(sessions.Transfer) },
+	"transfer failed": func(a consoleAttrs) string { return a.event(sessions.Transfer) },
+	"changed":         func(a consoleAttrs) string { return a.event(sessions.Changed) },
+	"refused":         func(a consoleAttrs) string { return a.event(sessions.Refused) },
 	"and more of the same": func(a consoleAttrs) string {
-		return strings.TrimSpace(fmt.Sprintf("%s and %s more: %s", a.who(), a.str("more"), a.str("reason")))
+		return strings.TrimSpace(fmt.Sprintf("%s and %s more: %s", cmp.Or(a.str("user"), a.str("from")), a.str("more"), a.str("reason")))
 	},
 }
 
-// changeWord returns what a command does to a file, in the past tense.
-func changeWord(verb string) string {
-	words := map[string]string{
-		"DELE": "deleted", "RMD": "removed directory", "MKD": "made directory", "RNTO": "renamed",
-		"SITE CHMOD": "changed the mode of", "SITE SYMLINK": "made link",
-		"MFMT": "set the time of", "MDTM": "set the time of", "SITE UTIME": "set the time of", "MFF": "changed facts of",
+// event returns the line of an event of that kind.
+func (a consoleAttrs) event(kind string) string {
+	v := sessions.Event{
+		Kind: kind, User: a.str("user"), From: a.str("from"), Verb: a.str("verb"), Path: a.str("path"), To: a.str("to"),
+		Why: a.str("why"), Option: a.str("option"), Seconds: a.seconds().Seconds(),
 	}
-	if word, ok := words[verb]; ok {
-		return word
+	if n, ok := a["bytes"]; ok {
+		v.Bytes = n.Int64()
 	}
-	return verb
+	if tls := a.str("tls"); tls != inClear {
+		v.TLS = tls
+	}
+	if result := a.str("result"); result != "" && result != whole {
+		v.Why = result
+	}
+	return v.Line()
 }

@@ -3,6 +3,8 @@ package serve
 import (
 	"log/slog"
 	"time"
+
+	"miniftp/cmd/miniftp/internal/sessions"
 )
 
 // Limits on the lines logged for one reason, so that a client can't fill the disk with log lines. Lines
@@ -13,42 +15,33 @@ const (
 	linesPerMinute  = 60 // for each reason, by all clients that are not admitted or never log in
 )
 
-// tally counts log lines by reason.
-type tally struct {
-	most    int
-	reasons map[string]int
-}
-
 // allow counts a line for reason, and reports whether to write it.
-func (t *tally) allow(reason string) bool {
-	if t.reasons == nil {
-		t.reasons = map[string]int{}
-	}
-	t.reasons[reason]++
-	return t.reasons[reason] <= t.most
-}
+func allow(lines *sessions.Counts, most int, reason string) bool { return lines.Add(reason) <= most }
 
 // rest logs how many lines were left out, and resets the counts.
-func (t *tally) rest(log *slog.Logger, attrs ...any) {
-	for reason, n := range t.reasons {
-		if n > t.most {
-			log.Warn("and more of the same", append([]any{"reason", reason, "more", n - t.most}, attrs...)...)
+func rest(lines *sessions.Counts, most int, log *slog.Logger, attrs ...any) {
+	for _, c := range *lines {
+		if c.N > most {
+			log.Warn("and more of the same", append([]any{"reason", c.Name, "more", c.N - most}, attrs...)...)
 		}
 	}
-	clear(t.reasons)
+	*lines = nil
 }
 
-// perMinute is a tally that is reset each minute.
+// perMinute counts lines by reason, each minute anew.
 type perMinute struct {
-	tally
+	lines sessions.Counts
 	since time.Time
 }
 
-// allow is like tally.allow. A new minute also begins if the clock was set back.
+// allow is like the function allow. A new minute also begins if the clock was set back.
 func (p *perMinute) allow(log *slog.Logger, now time.Time, reason string) bool {
 	if now.Sub(p.since) >= time.Minute || now.Before(p.since) {
 		p.rest(log)
 		p.since = now
 	}
-	return p.tally.allow(reason)
+	return allow(&p.lines, linesPerMinute, reason)
 }
+
+// rest logs how many lines were left out, and resets the counts.
+func (p *perMinute) rest(log *slog.Logger) { rest(&p.lines, linesPerMinute, log) }

@@ -98,7 +98,7 @@ password = "`+secret+`"
 	}
 }
 
-var control = regexp.MustCompile("[\x00-\x08\x0b-\x1f\x7f]|\u009b")
+var controls = regexp.MustCompile("[\x00-\x08\x0b-\x1f\x7f]|\u009b")
 
 // TestHostileLogs: text from a client can't break a line of any log, and its control characters don't
 // reach a terminal.
@@ -114,7 +114,7 @@ func TestHostileLogs(t *testing.T) {
 			t.Errorf("exit %d", code)
 		}
 		_, log, _ := strings.Cut(p.Log.String(), "Ctrl-C stops.\n")
-		if found := control.FindString(log); found != "" {
+		if found := controls.FindString(log); found != "" {
 			t.Errorf("%s: %q in\n%q", form, found, log)
 		}
 		for line := range strings.Lines(log) {

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/storage"
 	"miniftp/cmd/miniftp/internal/verb"
@@ -59,8 +60,10 @@ func (cf *config) options() server.Options {
 	}
 	var err error
 	o.Listen = cf.addresses(&cf.Listen)
-	o.PassivePorts, err = flags.PortRange(cf.Word(&cf.PassivePorts), cf.PassivePorts)
+	o.PassivePorts, o.AnnouncedPorts, err = cf.passivePorts()
 	cf.Blame(&cf.PassivePorts, err)
+	o.PublicIPFor = cf.publicIPFor()
+	o.ProxyProtocol = cf.networks(&cf.ProxyProtocol)
 	o.Rate, err = flags.ByteRate(cf.Word(&cf.Rate), cf.Rate)
 	cf.Blame(&cf.Rate, err)
 	o.HashRate, err = flags.ByteRate(cf.Word(&cf.HashRate), cf.HashRate)
@@ -80,6 +83,46 @@ func (cf *config) checkPasswords() {
 			cf.BlameUser(a, &a.Password, errors.New(strings.TrimPrefix(err.Error(), `user "": `)))
 		}
 	}
+}
+
+// passivePorts returns the ports to listen on, and those to announce if they differ: LO-HI, LO-HI=LO-HI or LO-HI=@FILE.
+func (cf *config) passivePorts() (listen, announce dtp.PortRange, err error) {
+	word := cf.Word(&cf.PassivePorts)
+	first, second, mapped := strings.Cut(cf.PassivePorts, "=")
+	if listen, err = flags.PortRange(word, first); err != nil || !mapped {
+		return listen, announce, err
+	}
+	if file, ok := strings.CutPrefix(second, "@"); ok {
+		if cf.Path != "" && cf.By(&cf.PassivePorts) == settings.ByFile {
+			file = cf.Beside(file)
+		}
+		text, _, err := local.ReadFile(file)
+		if err != nil {
+			return listen, announce, err
+		}
+		second = strings.TrimSpace(string(text))
+	}
+	announce, err = flags.PortRange(word, second)
+	if err == nil && (listen.IsZero() || announce.Len() != listen.Len()) {
+		err = verb.Usagef("%s %q: the ports to announce must be as many as those to listen on", word, cf.PassivePorts)
+	}
+	return listen, announce, err
+}
+
+// publicIPFor returns the rules of --public-ip-for.
+func (cf *config) publicIPFor() (rules []server.PublicIPRule) {
+	for _, rule := range cf.PublicIPFor {
+		network, host, ok := strings.Cut(rule, "=")
+		all, err := settings.Networks([]string{network})
+		ip, notIP := netip.ParseAddr(host)
+		switch {
+		case !ok || err != nil || len(all) != 1, notIP == nil && !ip.Is4(), notIP != nil && !hostName.MatchString(host):
+			cf.Wrong(&cf.PublicIPFor, "%q: write NETWORK=ADDRESS, such as 10.0.0.0/8=10.1.2.3 or 192.168.0.0/16=as-dialed", rule)
+		default:
+			rules = append(rules, server.PublicIPRule{Network: all[0], Host: host})
+		}
+	}
+	return rules
 }
 
 // checkPublicIP records a --public-ip that is neither an IPv4 address nor a host name as a mistake. A

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 
+	"miniftp/cmd/miniftp/internal/control"
 	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/ftp/server"
@@ -48,7 +49,7 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 // channel is nil. Calling stop ends the notification.
 func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
 	cf := s.cf
-	files := cf.Path != "" || cf.Given(&cf.UsersFile) || cf.Given(&cf.TLSCert) || cf.Given(&cf.LogFile) || cf.Given(&cf.Xferlog)
+	files := cf.Path != "" || cf.Given(&cf.UsersFile) || cf.Given(&cf.TLSCert) || cf.Given(&cf.LogFile) || cf.Given(&cf.Xferlog) || strings.Contains(cf.PassivePorts, "=@")
 	if !files && signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		return nil, nil, func() {}
 	}
@@ -60,8 +61,9 @@ func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
 }
 
 // reload reads the settings and their files again, for new sessions. If there is a mistake, nothing
-// changes.
-func (s *serving) reload() {
+// changes. The result is for miniftp reload.
+func (s *serving) reload() control.Reloaded {
+	result := control.Reloaded{Mistakes: []string{}, Warnings: []string{}, Restart: []string{}}
 	cf := &config{Config: settings.New(s.c)}
 	opts, certs := cf.prepare(s.roots)
 	if s.implicitTLS && opts.TLS == nil && len(cf.Problems) == 0 {
@@ -81,9 +83,11 @@ func (s *serving) reload() {
 		s.roots.nest(s.cf.nesting)
 		files.close()
 		for _, err := range cf.Sorted() {
-			s.logs.log.Error("not reloaded; nothing has changed", "err", strings.TrimPrefix(err.Error(), "server: "))
+			text := strings.TrimPrefix(err.Error(), "server: ")
+			result.Mistakes = append(result.Mistakes, text)
+			s.logs.log.Error("not reloaded; nothing has changed", "err", text)
 		}
-		return
+		return result
 	}
 	s.logs.apply(cf, files) // from here on nothing can fail
 	for _, w := range cf.Warnings {
@@ -100,4 +104,8 @@ func (s *serving) reload() {
 	s.roots.retire(cf)
 	s.roots.keepSwept(s.srv, cf)
 	s.logs.log.Info("reloaded; new sessions use the new settings", "users", len(cf.Users))
+	result.Warnings = append(result.Warnings, cf.Warnings...)
+	result.Restart = append(result.Restart, changed...)
+	result.Users = len(cf.Users)
+	return result
 }

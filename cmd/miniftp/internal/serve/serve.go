@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -49,10 +50,12 @@ type serving struct {
 	logs        *serverLogs
 	srv         *server.Server
 	implicitTLS bool // a listener is for implicit TLS
+	managed     managed
+	draining    atomic.Bool
 }
 
 func runServe(e *verb.Env, c *cli.Context) error {
-	s := &serving{e: e, c: c, cf: &config{Config: settings.New(c)}, roots: newRoots(c.Context)}
+	s := &serving{e: e, c: c, cf: &config{Config: settings.New(c)}, roots: newRoots(c.Context), managed: newManaged()}
 	defer s.roots.end()
 	opts, certs := s.cf.prepare(s.roots)
 	if err := s.cf.Report(e); err != nil {
@@ -76,6 +79,15 @@ func runServe(e *verb.Env, c *cli.Context) error {
 		return err
 	}
 	s.implicitTLS = len(opts.ListenTLS) > 0
+	listeners := slices.Concat(plain, tlsFirst)
+	unmanage, err := s.manage(listeners[0].Addr())
+	if err != nil {
+		for _, l := range listeners {
+			_ = l.Close()
+		}
+		return err
+	}
+	defer unmanage()
 	hup, closed, stop := s.hangups() // before the banner, after which a script may send SIGHUP
 	defer stop()
 	if !e.Quiet {
@@ -83,10 +95,10 @@ func runServe(e *verb.Env, c *cli.Context) error {
 		if term.IsTerminal(e.Err) {
 			width = min(term.Width(e.Err), flags.HelpWidth)
 		}
-		fmt.Fprint(e.Err, s.cf.banner(s.roots, slices.Concat(plain, tlsFirst), s.cf.tlsWords(opts, certs), width))
+		fmt.Fprint(e.Err, s.cf.banner(s.roots, listeners, s.cf.tlsWords(opts, certs), width))
 	}
 	s.roots.keepSwept(s.srv, s.cf)
-	return s.logged(slices.Concat(plain, tlsFirst), func() error { return s.serveAll(hup, closed, plain, tlsFirst) })
+	return s.logged(listeners, func() error { return s.serveAll(hup, closed, plain, tlsFirst) })
 }
 
 // warn reports a warning about the configuration: on the terminal if the log is written for people, else
@@ -114,6 +126,11 @@ func (s *serving) logged(ls []net.Listener, serve func() error) error {
 	}
 	s.logs.events.end()
 	why := "signal"
+	select {
+	case <-s.managed.drained:
+		why = "drained"
+	default:
+	}
 	if err != nil && !errors.Is(err, verb.ErrStopped) {
 		why = clean(err.Error())
 	}
@@ -147,18 +164,28 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 	for done := false; !done; {
 		select {
 		case err := <-failed:
-			_ = s.srv.Close()
-			return err
+			if s.ends(err) {
+				close(s.managed.ended)
+				_ = s.srv.Close()
+				return err
+			}
 		case <-hup:
 			s.reload()
 		case <-changed:
 			s.reload()
+		case answer := <-s.managed.reloads:
+			answer <- s.reload()
+		case <-s.managed.drains:
+			s.drain()
+		case <-s.managed.drained:
+			done = true
 		case <-closed:
 			done = true
 		case <-s.c.Context.Done():
 			done = true
 		}
 	}
+	close(s.managed.ended)
 	grace := s.cf.Grace
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.c.Context), grace)
 	defer cancel()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/sessions"
 	"miniftp/ftp"
 )
 
@@ -15,7 +16,7 @@ import (
 // fields are: time, seconds, address, bytes, name, type (a or b), special action (_ for none), direction
 // (o or i), access (a for anonymous, r otherwise), user, service, authentication method and user ID (0 and
 // * for none), and whether the transfer is complete (c or i).
-func xferLine(e ftp.Event, s *sessionState, t ftp.TransferDone) string {
+func xferLine(e ftp.Event, s *sessions.Session, t ftp.TransferDone) string {
 	kind, way, access, whole := "b", "o", "r", "c"
 	switch t.Verb {
 	case "RETR":
@@ -24,10 +25,10 @@ func xferLine(e ftp.Event, s *sessionState, t ftp.TransferDone) string {
 	default:
 		return ""
 	}
-	if s.ascii {
+	if s.ASCII {
 		kind = "a"
 	}
-	if connect.IsAnonymous(s.user) {
+	if connect.IsAnonymous(s.User) {
 		access = "a"
 	}
 	if t.Err != nil {
@@ -35,7 +36,7 @@ func xferLine(e ftp.Event, s *sessionState, t ftp.TransferDone) string {
 	}
 	return fmt.Sprintf("%s %d %s %d %s %s _ %s %s %s ftp 0 * %s\n",
 		e.At.Local().Format(time.ANSIC), int64(max(1, math.Round(t.Took.Seconds()))), e.Control.Remote.Addr().WithZone(""),
-		t.Bytes, xferWord(t.Path), kind, way, access, xferWord(s.user), whole)
+		t.Bytes, xferWord(t.Path), kind, way, access, xferWord(s.User), whole)
 }
 
 // xferWord returns a name as one word of the line. Like wu-ftpd, it replaces blanks by "_".

@@ -49,6 +49,7 @@ type Logins struct {
 	sites    map[netip.Prefix]*failures         // IPv6 networks of 48 bits
 	regulars map[netip.Addr]map[uint64]struct{} // hashes of the names that have logged in, by origin
 	pairs    int                                // pairs of an origin and a name in regulars
+	decreed  map[string]time.Time               // bans by the administrator, by name (see Decree), and when they end
 }
 
 // visitor is an address with logins that run or have failed.
@@ -89,6 +90,9 @@ var ErrShutOut = errors.New("too many failed logins from this address")
 // ErrNameShutOut is returned for a login with a name that is banned at that address. It is an ErrShutOut.
 var ErrNameShutOut = fmt.Errorf("%w as that user", ErrShutOut)
 
+// ErrBanned is returned for a login that the administrator has banned. It is an ErrShutOut.
+var ErrBanned = fmt.Errorf("%w: banned by the administrator", ErrShutOut)
+
 // NewLogins returns the login guard of one server. A login that ends with one of the errors uncounted, or is
 // canceled, is not counted as a failure.
 func NewLogins(uncounted ...error) *Logins {
@@ -104,6 +108,42 @@ func (l *Logins) ShutOut(from netip.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.regulars[from]) == 0 && l.banned(from, time.Now())
+}
+
+// Decreed reports whether the administrator has banned that origin.
+func (l *Logins) Decreed(from netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.isDecreed(from, "")
+}
+
+// isDecreed reports whether the administrator has banned that origin or, if user is not empty, that user there.
+// Logins.mu must be held.
+func (l *Logins) isDecreed(from netip.Addr, user string) bool {
+	if len(l.decreed) == 0 { // the usual case
+		return false
+	}
+	now := time.Now()
+	return now.Before(l.decreed[from.String()]) || user != "" && now.Before(l.decreed[from.String()+" "+user])
+}
+
+// Decree bans an origin, or an origin, a space and a user, until then, by the will of the administrator. Unlike other bans
+// it also binds regulars.
+func (l *Logins) Decree(name string, until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	for old, end := range l.decreed {
+		if !now.Before(end) {
+			delete(l.decreed, old)
+		}
+	}
+	if l.decreed == nil {
+		l.decreed = map[string]time.Time{}
+	}
+	if len(l.decreed) < maxVisitors {
+		l.decreed[name] = until
+	}
 }
 
 // banned reports whether that origin or its network is banned. Logins.mu must be held.
@@ -129,7 +169,13 @@ func (l *Logins) hash(user string) uint64 { return maphash.String(l.seed, user) 
 // error, ErrShutOut, or the cause of ctx. For the failure that leads to a ban it returns an error that is both
 // login's and ErrShutOut.
 func (l *Logins) Try(ctx context.Context, from netip.Addr, g Policy, user string, login func() error) error {
-	if g.Delay <= 0 && g.Most <= 0 {
+	l.mu.Lock()
+	decreed := l.isDecreed(from, user)
+	l.mu.Unlock()
+	switch {
+	case decreed:
+		return ErrBanned
+	case g.Delay <= 0 && g.Most <= 0:
 		return login()
 	}
 	v, a := l.enter(from, g, l.hash(user))
@@ -194,10 +240,10 @@ func (l *Logins) Unban(name string) bool {
 	from, _ := netip.ParseAddr(origin)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	delete(l.decreed, name)
 	v := l.visitors[from]
 	switch {
 	case v == nil:
-		return false
 	case !isName:
 		v.failures = failures{}
 	case v.names[l.hash(user)] != nil:
@@ -213,13 +259,18 @@ func (l *Logins) Bans() map[string]time.Time {
 	defer l.mu.Unlock()
 	all := map[string]time.Time{}
 	now := time.Now()
+	for name, until := range l.decreed {
+		if now.Before(until) {
+			all[name] = until
+		}
+	}
 	for from, v := range l.visitors {
-		if now.Before(v.until) {
+		if now.Before(v.until) && v.until.After(all[from.String()]) {
 			all[from.String()] = v.until
 		}
 		for _, a := range v.names {
-			if now.Before(a.until) {
-				all[from.String()+" "+a.user] = a.until
+			if name := from.String() + " " + a.user; now.Before(a.until) && a.until.After(all[name]) {
+				all[name] = a.until
 			}
 		}
 	}
@@ -237,6 +288,8 @@ func (l *Logins) Knows(name string) bool {
 	defer l.mu.Unlock()
 	v := l.visitors[from]
 	switch {
+	case time.Now().Before(l.decreed[name]):
+		return true
 	case v == nil:
 		return false
 	case isName:

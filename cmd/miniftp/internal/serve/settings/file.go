@@ -179,7 +179,9 @@ func (cf *Config) readFile() {
 			s.by, s.line = ByFile, k.line
 			if s.path {
 				for _, path := range s.value.texts() {
-					*path = cf.beside(*path)
+					if s.noPath == "" || *path != s.noPath {
+						*path = cf.Beside(*path)
+					}
 				}
 			}
 		case k.value == nil && len(k.path) == 1 && slices.Contains(tables, k.path[0]):
@@ -231,9 +233,9 @@ func (cf *Config) wrongKey(k fileKey, format string, args ...any) {
 	cf.Problem(cf.file.at(k.line, verb.Usagef("%s: %s", k, fmt.Sprintf(format, args...))))
 }
 
-// beside resolves a file name relative to the configuration file rather than to the directory
+// Beside resolves a file name relative to the configuration file rather than to the directory
 // where serve was started.
-func (cf *Config) beside(name string) string {
+func (cf *Config) Beside(name string) string {
 	if storage.Is(cf.file.name) {
 		return storage.Beside(cf.file.name, name)
 	}

@@ -15,6 +15,8 @@ type Settings struct {
 	PassivePorts   string
 	PublicIP       string
 	PublicIPAlways bool
+	PublicIPFor    []string // NETWORK=ADDRESS
+	ProxyProtocol  []string // networks
 	FXP            []string // names of users
 	DataAnyHost    bool
 	DataLowPorts   bool
@@ -23,6 +25,7 @@ type Settings struct {
 	AcceptUpload   []string
 	Sync           string
 	SharedState    string // s3://BUCKET/PREFIX
+	Control        string // the path of a socket, or "off"
 	Grace          time.Duration
 
 	// [limits]; 0 means no limit where that is possible.

@@ -38,6 +38,7 @@ type row struct {
 	commas   bool         // each text is a list of words, separated by commas
 	zero     string       // what 0 means, if that differs from otherwise
 	path     bool         // the value names files, relative to the configuration file
+	noPath   string       // a value that names no file, although path is set
 	restart  bool         // a reload does not change it
 	argument bool         // it is the argument of serve rather than a flag
 	lifts    []ftp.Reason // the refusals that changing it would lift
@@ -113,6 +114,9 @@ func init() {
 // of a flag without dashes, or users.KEY for a key of [users.NAME]. It returns "" if no setting does.
 func Deciding(r ftp.Reason) string { return decides[r] }
 
+// ControlOff is the value of --control for no socket.
+const ControlOff = "off"
+
 const acceptUpload = "accept-upload" // both a setting and a key of a user
 
 // doubts holds the allowed words of --accept-upload.
@@ -146,9 +150,11 @@ func placeRows(s *Settings) []row {
 		{value: text(&s.UsersFile, ""), path: true, name: "users-file", doc: "read more users from `FILE`, one NAME:PASSWORD[:PERM] per line", long: "miniftp passwd --file writes such files; s3://BUCKET/PATH is read again when it changes", otherwise: "none", example: `"users"`},
 		{value: text(&s.Greeting, ""), name: "greeting", doc: "greet clients with `TEXT`", otherwise: "miniftp ready", example: `"ftp.example.org: no uploads, please"`},
 		{value: list(&s.Host), name: "host", doc: "accept `NAME` in the HOST command and refuse other names", long: "repeatable", otherwise: "any name", example: `["ftp.example.org"]`},
-		{value: text(&s.PassivePorts, ""), name: "passive-ports", doc: "listen for data connections on ports `LO-HI`", otherwise: "any free port", example: `"40000-40100"`},
+		{value: text(&s.PassivePorts, ""), name: "passive-ports", doc: "listen for data connections on ports `LO-HI`", long: "LO-HI=LO-HI announces the second range in place of the first, one port for the other, and LO-HI=@FILE the range in a file, which SIGHUP reads again; for routers and containers that map the ports", otherwise: "any free port", example: `"40000-40100"`},
 		{value: text(&s.PublicIP, ""), name: "public-ip", doc: "announce the address `IP|HOST` in 227 replies, for a server behind NAT", otherwise: "the address that the client connected to", example: `"203.0.113.7"`},
 		{value: toggle(&s.PublicIPAlways), name: "public-ip-always", doc: "announce --public-ip to clients on this machine and in private networks too, instead of the address that they connected to", long: "for a server behind a proxy or in a container that hides the clients' addresses"},
+		{value: list(&s.PublicIPFor), name: "public-ip-for", doc: "announce ADDRESS to the clients of a network, as `NETWORK=ADDRESS` says: an IPv4 address, a host, or as-dialed (the address that they connected to); the first network that fits decides, before --public-ip", long: "repeatable", otherwise: "none", example: `["10.0.0.0/8=10.1.2.3", "192.168.0.0/16=as-dialed"]`},
+		{value: list(&s.ProxyProtocol), name: "proxy-protocol", doc: "expect a PROXY header (version 1 or 2) at the beginning of connections from the balancers in `NETWORK`", long: "The client is then who the header says; connections from there without a header are closed; repeatable, or separated by commas", otherwise: "nowhere", example: `["10.0.0.5", "10.0.0.6"]`},
 		{value: list(&s.FXP), lifts: []ftp.Reason{ftp.ReasonFXP}, name: "fxp", doc: "let user `NAME` copy files from server to server", long: "The data connections of that user may go to and come from any host, so the user can make this server connect to other hosts, and a stranger who connects first may get the file; repeatable", otherwise: "nobody", example: `["alice"]`},
 		{value: toggle(&s.DataAnyHost), lifts: []ftp.Reason{ftp.ReasonForeignHost}, name: "data-any-host", doc: "let data connections of all users go to and come from any host, not only the client's", long: "This makes the server usable for attacks on others; copies from server to server need only --fxp"},
 		{value: toggle(&s.DataLowPorts), lifts: []ftp.Reason{ftp.ReasonLowPort}, name: "data-low-ports", doc: "let data connections go to ports below 1024"},
@@ -157,6 +163,7 @@ func placeRows(s *Settings) []row {
 		{value: list(&s.AcceptUpload), name: acceptUpload, words: doubts, commas: true, doc: "accept an upload as complete even if it ended with `WORD`: hang-up (the client closed both connections after the data, without waiting for the 226) or no-close-notify (the TLS connection was not closed properly)", long: "Use it only for devices that always do so, because half a file may get its final name; repeatable, or separated by commas", otherwise: "neither", example: `["hang-up"]`},
 		{value: text(&s.Sync, "off"), name: "sync", words: []string{"off", "file", "full"}, doc: "have `WHAT` on disk before an upload gets its 226 reply: off (nothing; the system writes it within seconds), file (the content) or full (content and name, so that the file survives a power failure)"},
 		{value: text(&s.SharedState, ""), restart: true, name: "shared-state", doc: "share quotas, the max-sessions of users, and bans with other servers of the same users, through the bucket `s3://BUCKET/PREFIX`", otherwise: "each server has its own", example: `"s3://ftp/state"`},
+		{value: text(&s.Control, ""), restart: true, path: true, noPath: ControlOff, name: "control", doc: "make the socket `PATH`, over which miniftp who, kick, drain, reload, ban and events manage the server", long: "off means none", otherwise: "a socket in the runtime directory of the user or service or, without one, in the state directory", example: `"/run/miniftp/control.sock"`},
 		{value: span(&s.Grace, 10*time.Second), name: "grace", doc: "after a signal to stop, let running transfers continue for `DURATION`"},
 	}
 }

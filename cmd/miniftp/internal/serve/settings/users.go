@@ -157,7 +157,7 @@ func (cf *Config) userKey(a *Account, k fileKey) {
 		if err := u.set(k.value); err != nil {
 			cf.wrongKey(k, "%v", err)
 		} else if u.root {
-			a.Root = cf.beside(a.Root)
+			a.Root = cf.Beside(a.Root)
 		}
 		return
 	}

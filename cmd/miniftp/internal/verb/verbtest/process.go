@@ -192,7 +192,8 @@ func Main(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(bin)
-	os.Setenv("NETRC", filepath.Join(bin, "no netrc")) // not the user's
+	os.Setenv("NETRC", filepath.Join(bin, "no netrc"))      // not the user's
+	os.Setenv("XDG_RUNTIME_DIR", filepath.Join(bin, "run")) // for the sockets of servers
 	os.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	return m.Run()
 }

@@ -1,0 +1,116 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"miniftp/cmd/miniftp/internal/control"
+	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/ftp/server"
+)
+
+// managed is what miniftp who and the other verbs that manage a running server ask it for. The loop of serveAll does it.
+type managed struct {
+	reloads chan chan control.Reloaded
+	drains  chan struct{} // a value: begin to drain
+	drained chan struct{} // closed when the last session has ended after that
+	ended   chan struct{} // closed when the loop has ended
+}
+
+func newManaged() managed {
+	return managed{make(chan chan control.Reloaded), make(chan struct{}), make(chan struct{}), make(chan struct{})}
+}
+
+var errStopping = errors.New("the server is stopping")
+
+// backend returns the server for package control. at is the first address that it listens on.
+func (s *serving) backend(at net.Addr) *control.Backend {
+	return &control.Backend{
+		Name: control.NodeName(at), Version: s.c.App.Version, Since: time.Now().Round(time.Millisecond),
+		Sessions: s.logs.events.sessions, Server: s.srv, Draining: s.draining.Load,
+		Reload: func(ctx context.Context) (control.Reloaded, error) {
+			answer := make(chan control.Reloaded, 1)
+			select {
+			case s.managed.reloads <- answer:
+				return <-answer, nil
+			case <-s.managed.ended:
+				return control.Reloaded{}, errStopping
+			case <-ctx.Done():
+				return control.Reloaded{}, context.Cause(ctx)
+			}
+		},
+		Drain: func(ctx context.Context) error {
+			select {
+			case s.managed.drains <- struct{}{}:
+			case <-s.managed.ended:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			select {
+			case <-s.managed.drained:
+				return nil
+			case <-s.managed.ended:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		},
+	}
+}
+
+// manage makes the socket, and publishes the sessions in the state that servers share. The caller must call end. A socket
+// that can't be made is an error only if --control was given.
+func (s *serving) manage(at net.Addr) (end func(), err error) {
+	b := s.backend(at)
+	var socket *control.Server
+	if s.cf.Control != settings.ControlOff {
+		path := s.cf.Control
+		if path == "" {
+			path, err = control.DefaultPath(at)
+		}
+		if err == nil {
+			socket, err = control.Listen(b, path)
+		}
+		switch {
+		case err != nil && s.cf.Given(&s.cf.Control):
+			return nil, s.cf.Located(&s.cf.Control, err)
+		case err != nil:
+			s.warn("no socket for miniftp who and other verbs that manage the server: " + err.Error() + " (--control off: without one)")
+		}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.c.Context))
+	published := make(chan struct{})
+	go func() {
+		defer close(published)
+		if state := s.roots.shared; state != nil {
+			control.Publish(ctx, b, state, s.logs.log)
+		}
+	}()
+	return func() {
+		cancel()
+		if socket != nil {
+			socket.Close()
+		}
+		<-published
+	}, nil
+}
+
+// drain begins to drain, unless it has begun already.
+func (s *serving) drain() {
+	if s.draining.Swap(true) {
+		return
+	}
+	s.logs.log.Info("draining: no new sessions; the server ends with the last one")
+	go func() {
+		if s.srv.Drain(s.c.Context) == nil {
+			close(s.managed.drained)
+		}
+	}()
+}
+
+// ends reports whether an error of Serve ends the server: not if the server drains, and has closed its listeners.
+func (s *serving) ends(err error) bool {
+	return !s.draining.Load() || !errors.Is(err, server.ErrServerClosed)
+}
