@@ -30,6 +30,8 @@ type node struct {
 	Until    time.Time       `json:"until"`
 	Sessions []sessions.Info `json:"sessions"`
 	Omitted  int             `json:"omitted"` // sessions that there is no room for
+
+	Events []sessions.Event `json:"events"` // the recent ones
 }
 
 type order struct {
@@ -118,7 +120,7 @@ func (n *publisher) run(ctx context.Context) {
 // publish publishes the sessions.
 func (n *publisher) publish(ctx context.Context) error {
 	all := n.b.infos()
-	v := node{Name: n.b.Name, Instance: n.instance, Until: time.Now().Add(nodeLasts), Sessions: all}
+	v := node{Name: n.b.Name, Instance: n.instance, Until: time.Now().Add(nodeLasts), Sessions: all, Events: n.b.Sessions.Recent()}
 	if len(all) > maxPublished {
 		v.Sessions, v.Omitted = all[:maxPublished], len(all)-maxPublished
 	}
@@ -218,6 +220,57 @@ func (s Shared) Sessions(ctx context.Context) (all []sessions.Info, servers, omi
 		omitted += n.Omitted
 	}
 	return all, len(nodes), omitted, err
+}
+
+// Events calls got with the recent events of all living servers, in the order of their times. If follow is set, it then
+// continues with those that come, until ctx ends. They arrive some seconds late.
+func (s Shared) Events(ctx context.Context, follow bool, got func(sessions.Event) error) error {
+	last := map[string]time.Time{} // of the last event, by server and start
+	for {
+		nodes, err := s.nodes(ctx)
+		if err != nil {
+			return err
+		}
+		var all []sessions.Event
+		for _, n := range nodes {
+			all = append(all, n.since(last)...)
+		}
+		slices.SortStableFunc(all, func(a, b sessions.Event) int { return a.Time.Compare(b.Time) })
+		for _, v := range all {
+			if err := got(v); err != nil {
+				return err
+			}
+		}
+		if !follow {
+			return nil
+		}
+		select {
+		case <-time.After(nodeEvery):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// since returns the events of a server after the last one in last, which it updates. If there were more than a server
+// publishes, they begin with one that says so.
+func (n *node) since(last map[string]time.Time) (events []sessions.Event) {
+	key := n.Name + " " + n.Instance
+	before, known := last[key]
+	if known && len(n.Events) == sessions.Kept && n.Events[0].Time.After(before) {
+		events = append(events, sessions.Event{Version: sessions.Version, Time: n.Events[0].Time, Kind: sessions.Lost, Server: n.Name})
+	}
+	for _, v := range n.Events {
+		if v.Time.After(before) {
+			v.Server = n.Name
+			events = append(events, v)
+			last[key] = v.Time
+		}
+	}
+	if len(n.Events) == 0 && !known {
+		last[key] = time.Time{}
+	}
+	return events
 }
 
 // Target is a session of one of several servers.

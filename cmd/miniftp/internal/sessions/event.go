@@ -41,6 +41,7 @@ type Event struct {
 	Version int       `json:"v"`
 	Time    time.Time `json:"time"`
 	Kind    string    `json:"kind"`
+	Server  string    `json:"server,omitempty"` // where the events of several servers are shown together
 	Session uint64    `json:"session,omitempty"`
 	User    string    `json:"user,omitempty"`
 	From    string    `json:"from,omitempty"`
@@ -189,8 +190,8 @@ func Clean(s string) string {
 // seconds returns d in seconds, rounded to milliseconds.
 func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
 
-// kept is the number of recent events that a List holds.
-const kept = 100
+// Kept is the number of recent events that a List holds.
+const Kept = 100
 
 // worthKeeping reports whether an event is one of those that a List holds: what people look for afterwards.
 func worthKeeping(what ftp.Happening) bool {
@@ -239,11 +240,11 @@ func (l *List) share(e ftp.Event, s *Session) {
 	}
 	switch {
 	case !keep:
-	case len(l.recent) < kept:
+	case len(l.recent) < Kept:
 		l.recent = append(l.recent, v)
 	default:
 		l.recent[l.next] = v
-		l.next = (l.next + 1) % kept
+		l.next = (l.next + 1) % Kept
 	}
 }
 

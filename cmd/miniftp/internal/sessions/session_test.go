@@ -138,7 +138,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// TestRecent: the last events that people look for are kept, and no more.
+// TestRecent: the last events that people look for are Kept, and no more.
 func TestRecent(t *testing.T) {
 	l := newList()
 	p := play(l, 1)
@@ -146,11 +146,11 @@ func TestRecent(t *testing.T) {
 	if all := l.Recent(); len(all) != 0 {
 		t.Errorf("%d events", len(all))
 	}
-	for i := range 2*kept + 3 {
+	for i := range 2*Kept + 3 {
 		p.do(given("RETR x"), ftp.TransferDone{Verb: "RETR", Path: "/x", Bytes: int64(i)})
 	}
 	all := l.Recent()
-	if len(all) != kept || all[0].Bytes != kept+3 || all[kept-1].Bytes != 2*kept+2 {
+	if len(all) != Kept || all[0].Bytes != Kept+3 || all[Kept-1].Bytes != 2*Kept+2 {
 		t.Errorf("%d events, from %d to %d bytes", len(all), all[0].Bytes, all[len(all)-1].Bytes)
 	}
 }

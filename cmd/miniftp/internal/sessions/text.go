@@ -42,6 +42,9 @@ func (v *Event) Line() string {
 	case Stranger:
 		return fmt.Sprintf("%s: another host connected to the data port: %s", v.who(), v.Addr)
 	case Lost:
+		if v.Events == 0 {
+			return "some events were lost, because there were too many between two looks"
+		}
 		return strconv.Itoa(v.Events) + " events were lost, because they were not read in time"
 	}
 	return ""
