@@ -2,7 +2,7 @@
 T ?= 20000x
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 15
 
 check: ## format, vet, lint, and test with the race detector
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
@@ -24,6 +24,12 @@ soak: ## the faults, with the race detector, and all that is listed without end;
 	MINIFTP_SOAK=1 go test -race -count=1 -timeout 15m -run 'Fault|Sweep|Killed|Stopped' ./ftp/server ./cmd/miniftp/...
 	MINIFTP_SOAK=1 go test -count=1 -timeout 15m -run 'HostileMemory|UploadModel|ClientModel|MirrorModel|GetsRound|NoReplyTells|TLS|Reuse|Peers|Stock|Interop|Batchers|SmallFiles' ./ftp/server ./ftp/client ./ftp/mirror ./ftp/fxp ./ftp/internal/peers ./cmd/miniftp/...
 
+soak-nodes: ## three servers over one bucket (MINIFTP_SOAK_STORE=s3://…), one of which is killed every 5 s (MINIFTP_SOAK_TIME=30s)
+	MINIFTP_SOAK_TIME=$${MINIFTP_SOAK_TIME:-30s} go test -count=1 -v -timeout 60m -run 'TestNodes|TestSharedNames' ./internal/soak
+
+measure-nodes: ## the measurements of docs/scale.md (PART=TestMeasureMemory: that only)
+	MINIFTP_MEASURE=1 go test -count=1 -v -timeout 60m -run '$(or $(PART),TestMeasure)' ./internal/soak
+
 golden: ## write the golden files and generated docs anew
 	go test ./cmd/miniftp ./cmd/miniftp/internal/demo ./cmd/miniftp/internal/explain ./cmd/miniftp/internal/serve/settings ./ftp/server ./ftp -run 'Readme|Ladder|Real|Doc|Config|Protocol|API' -update
 
@@ -43,4 +49,4 @@ dist: ## build a release into dist/: six platforms, checksums, list of modules (
 	rm -rf dist
 	go run ./internal/dist -version '$(VERSION)' -out dist
 
-.PHONY: help check test fuzz soak golden compare bench interop 386 dist
+.PHONY: help check test fuzz soak soak-nodes measure-nodes golden compare bench interop 386 dist

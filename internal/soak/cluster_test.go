@@ -95,12 +95,12 @@ func startCluster(t *testing.T, n int, flags func(i int) []string) *cluster {
 	var proxy strings.Builder
 	fmt.Fprintf(&proxy, proxyConfig, base)
 	for i := range n {
-		c.nodes = append(c.nodes, startNode(t, c.dir, bin, i, base, flags(i)))
-		fmt.Fprintf(&proxy, "    server node%d %s check inter 1s fastinter 200ms fall 1 rise 1\n", i+1, c.nodes[i].addr)
+		c.nodes = append(c.nodes, startNode(t, c.dir, bin, i, base, append([]string{"--proxy-protocol", "127.0.0.1"}, flags(i)...)))
+		fmt.Fprintf(&proxy, "    server node%d %s send-proxy-v2 check check-send-proxy inter 1s fastinter 200ms fall 1 rise 1\n", i+1, c.nodes[i].addr)
 	}
 	for i, node := range c.nodes {
 		host, _, _ := net.SplitHostPort(node.addr)
-		fmt.Fprintf(&proxy, "\n# No port: that of the client's connection is used.\nlisten data%d\n    bind 127.0.0.1:%s\n    server node%d %s\n", i+1, node.ports, i+1, host)
+		fmt.Fprintf(&proxy, "\n# No port: that of the client's connection is used.\nlisten data%d\n    bind 127.0.0.1:%s\n    server node%d %s send-proxy-v2\n", i+1, node.ports, i+1, host)
 	}
 	file := filepath.Join(c.dir, "haproxy.cfg")
 	check(t, os.WriteFile(file, []byte(proxy.String()), 0o600))
@@ -114,9 +114,7 @@ func startNode(t *testing.T, dir, bin string, i, base int, flags []string) *node
 	t.Helper()
 	lo := base + 2 + i*portsPerNode
 	n := &node{addr: fmt.Sprintf("127.0.0.%d:%d", 11+i, base), ports: fmt.Sprintf("%d-%d", lo, lo+portsPerNode-1)}
-	args := append([]string{
-		"serve", "--listen", n.addr, "--passive-ports", n.ports, "--public-ip", "127.0.0.1", "--public-ip-always",
-	}, flags...)
+	args := append([]string{"serve", "--listen", n.addr, "--passive-ports", n.ports}, flags...)
 	n.start = func() *process {
 		n.starts++
 		return start(t, filepath.Join(dir, fmt.Sprintf("node%d.log", i+1)), bin, args...)
@@ -155,7 +153,7 @@ func freeRange(t *testing.T, n int) int {
 
 func rangeFree(base, n int) bool {
 	for port := base; port < base+n; port++ {
-		l, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", port)) //nolint:noctx // it does not block
+		l, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", port))
 		if err != nil {
 			return false
 		}
