@@ -35,6 +35,8 @@ func fileError(err error, path string) ftp.Reply {
 		return ftp.Replyf(451, "%s: too many files are open here. Try again in a moment.", path)
 	case errors.Is(err, syscall.ENOSPC):
 		return ftp.Replyf(452, "%s: the disk is full.", path)
+	case errors.Is(err, errTally):
+		return ftp.Replyf(450, "%s: the quota of this account can't be counted now. Try again in a moment.", path)
 	case errors.Is(err, errQuota):
 		return ftp.Replyf(552, "%s: exceeds the quota of this account; SITE QUOTA shows it.", path)
 	case errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):

@@ -30,6 +30,9 @@ func (s *Server) State() State { return s.set.Load().State }
 // NewMemState returns a State in memory, which servers of a test can share.
 func NewMemState() State { return &sharedMem{newMemState()} }
 
+// NewTurns returns a State whose values are changed in turn.
+func NewTurns(s State) State { return newTurns(s) }
+
 // sharedMem hides the type of the default, which no other server has.
 type sharedMem struct{ *memState }
 

@@ -131,8 +131,12 @@ func (o *Options) setDefaults() {
 	defaultTo(&o.MaxHashes, halfOfTheProcessors())
 	defaultTo(&o.HashTimeout, 5*time.Minute)
 	defaultTo(&o.Log, slog.Default())
-	if o.State == nil {
+	switch o.State.(type) {
+	case nil:
 		o.State = newMemState()
+	case *memState, *turns:
+	default:
+		o.State = newTurns(o.State)
 	}
 	if len(o.Listen) == 0 && len(o.ListenTLS) == 0 {
 		o.Listen = []string{"127.0.0.1:2121"}

@@ -34,6 +34,10 @@ type Quota struct {
 // errQuota is returned for a change that would exceed the quota.
 var errQuota = errors.New("exceeds the quota")
 
+// errTally is returned if the quota can't be counted in time, because too many sessions of the user change files at once
+// or because the shared state does not answer.
+var errTally = errors.New("the quota can't be counted in time")
+
 // quota is the quota of one session's account.
 type quota struct {
 	srv   *Server
@@ -341,7 +345,10 @@ func (q *quota) enter(ctx context.Context, id string, c *pendingChange, adds fun
 			t.Pending[id] = *c
 			return nil
 		})
-		if !errors.Is(err, errBusy) {
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return errTally
+		case !errors.Is(err, errBusy):
 			return err
 		}
 		select {

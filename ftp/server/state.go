@@ -125,6 +125,13 @@ const maxUpdates = 200
 // effects. If change returns an error, nothing is stored, and updateState returns that error, except for errUnchanged.
 func updateState[V any](ctx context.Context, state State, key string, change func(*V) error) (V, error) {
 	var zero V
+	if t, ok := state.(*turns); ok {
+		release, err := t.take(ctx, key)
+		if err != nil {
+			return zero, err
+		}
+		defer release()
+	}
 	for try := range maxUpdates {
 		v, version, err := readState[V](ctx, state, key)
 		if err != nil {
@@ -163,4 +170,46 @@ func readState[V any](ctx context.Context, state State, key string) (v V, versio
 		err = json.Unmarshal(text, &v)
 	}
 	return v, version, err
+}
+
+// turns is a State whose values the sessions of one server change one after the other, in the order in which they ask.
+// Without it they would hinder each other as other servers do, and some would wait much longer than others.
+type turns struct {
+	State
+	mu    sync.Mutex
+	taken map[string]*turn // by key
+}
+
+// turn is held by the session that changes a value.
+type turn struct {
+	free  chan struct{}
+	users int // sessions that hold it or wait for it; guarded by turns.mu
+}
+
+func newTurns(state State) *turns { return &turns{State: state, taken: map[string]*turn{}} }
+
+// take waits for the turn to change a value. The caller must call release.
+func (t *turns) take(ctx context.Context, key string) (release func(), err error) {
+	t.mu.Lock()
+	own := t.taken[key]
+	if own == nil {
+		own = &turn{free: make(chan struct{}, 1)}
+		t.taken[key] = own
+	}
+	own.users++
+	t.mu.Unlock()
+	leave := func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if own.users--; own.users == 0 {
+			delete(t.taken, key)
+		}
+	}
+	select {
+	case own.free <- struct{}{}:
+		return func() { <-own.free; leave() }, nil
+	case <-ctx.Done():
+		leave()
+		return nil, context.Cause(ctx)
+	}
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,35 @@ func TestUpdateState(t *testing.T) {
 	check(t, err)
 	if n != 200 {
 		t.Errorf("200 changes made it %d", n)
+	}
+}
+
+// The sessions of one server change a value in turn, and who does not want to wait any more does not hold up others.
+func TestTurns(t *testing.T) {
+	state := server.NewTurns(server.NewMemState())
+	inside := make(chan struct{})
+	leave := make(chan struct{})
+	go func() {
+		_, _ = server.UpdateState(context.Background(), state, "n", func(n *int) error {
+			close(inside)
+			<-leave
+			*n++
+			return nil
+		})
+	}()
+	<-inside
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := server.UpdateState(ctx, state, "n", func(n *int) error { *n++; return nil }); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a turn that does not come: %v", err)
+	}
+	_, err := server.UpdateState(t.Context(), state, "m", func(n *int) error { *n++; return nil })
+	check(t, err)
+	close(leave)
+	n, err := server.UpdateState(t.Context(), state, "n", func(n *int) error { *n++; return nil })
+	check(t, err)
+	if n != 2 {
+		t.Errorf("the value is %d", n)
 	}
 }
 
