@@ -32,20 +32,30 @@ func (s *session) absent(addr netip.AddrPort) absence {
 	}
 	switch {
 	case s.said227 && !near && isLocalAddress(told.Addr()):
-		return absence{"private address", fmt.Sprintf("%v is an address of a private network or a container, which the client can't reach: set public-ip", told.Addr()),
-			"that address is private. Use EPSV, or ask the administrator of this server to set its public address."}
+		return absence{
+			"private address", fmt.Sprintf("%v is an address of a private network or a container, which the client can't reach: set public-ip", told.Addr()),
+			"that address is private. Use EPSV, or ask the administrator of this server to set its public address.",
+		}
 	case s.said227 && near && told.Addr() != s.control.Local.Addr().Unmap():
-		return absence{"public address", fmt.Sprintf("the client is in the local network and was told %v: set public-ip-for for its network to as-dialed", told.Addr()),
-			"a router may not lead you there from inside. Use EPSV."}
+		return absence{
+			"public address", fmt.Sprintf("the client is in the local network and was told %v: set public-ip-for for its network to as-dialed", told.Addr()),
+			"a router may not lead you there from inside. Use EPSV.",
+		}
 	case s.set.PassivePorts.IsZero() && !near:
-		return absence{"any port", "a firewall or router may let only some ports through: set passive-ports to a range and open it there",
-			"a firewall may be in between."}
+		return absence{
+			"any port", "a firewall or router may let only some ports through: set passive-ports to a range and open it there",
+			"a firewall may be in between.",
+		}
 	case !near:
-		return absence{"ports closed", "a firewall or router may not let " + ports + " through: open or forward them",
-			"a firewall may be in between."}
+		return absence{
+			"ports closed", "a firewall or router may not let " + ports + " through: open or forward them",
+			"a firewall may be in between.",
+		}
 	}
-	return absence{"local firewall", "a firewall on this host or on the client's may not let " + ports + " through",
-		"a firewall may be in between."}
+	return absence{
+		"local firewall", "a firewall on this host or on the client's may not let " + ports + " through",
+		"a firewall may be in between.",
+	}
 }
 
 // isLocalAddress reports whether ip can be reached only from the network that it is in.

@@ -76,8 +76,17 @@ func TestQuota(t *testing.T) {
 				line    string
 				content []byte
 			}{
-				{"STOR a", ten}, {"STOR a", []byte("01234")}, {"STOR a", append(ten, ten...)}, {"APPE a", ten}, {"APPE new", ten},
-				{"STOU u", ten}, {"REST 5", nil}, {"STOR a", ten}, {"REST 28", nil}, {"STOR a", ten}, {"STOR empty", nil},
+				{"STOR a", ten},
+				{"STOR a", []byte("01234")},
+				{"STOR a", append(ten, ten...)},
+				{"APPE a", ten},
+				{"APPE new", ten},
+				{"STOU u", ten},
+				{"REST 5", nil},
+				{"STOR a", ten},
+				{"REST 28", nil},
+				{"STOR a", ten},
+				{"STOR empty", nil},
 			} {
 				if strings.HasPrefix(step.line, "REST") {
 					c.cmd(step.line, 350)
