@@ -218,7 +218,9 @@ func TestExplainSegments(t *testing.T) {
 	s := verbtest.WithFile(t, verbtest.Pattern(40<<20))
 	t.Setenv("LC_ALL", "C.UTF-8")
 	code, _, errs := try(t, "get", "--explain", "-j", "3", "--rate", "5M", s.URL+"/a.bin", t.TempDir()+"/a")
-	if code != 0 || strings.Contains(errs, "✗") || !strings.Contains(errs, "a segment") {
+	// Where the buffers of the sockets are large enough for the rest of the file, the server has sent it before the client
+	// closes the connection, and answers 226 as for a whole file: then no reply shows that it was a segment.
+	if code != 0 || strings.Contains(errs, "✗") || !strings.Contains(errs, "a segment") && strings.Count(errs, "RETR a.bin") < 2 {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
 }
