@@ -132,7 +132,7 @@ func TestErrorCodes(t *testing.T) {
 	}
 }
 
-// A read that breaks goes on at the next byte.
+// A read that breaks continues at the next byte.
 func TestBrokenReads(t *testing.T) {
 	t.Parallel()
 	f, tr, _ := faulty(t, 0)

@@ -19,7 +19,7 @@ import (
 )
 
 // Servers that share a state publish their sessions in it, each under its name, with a time until which that is true.
-// Who wants to end a session at one of them leaves an order there, which the server carries out and removes:
+// To end a session at one of them, a caller leaves an order there, which the server carries out and removes:
 //
 //	nodes/NAME           = node
 //	orders/NAME/RANDOM   = order
