@@ -106,6 +106,7 @@ type (
 		Why    string
 		Reason Reason // the rule that decided
 		Verb   string // of the refused command; "" if no command was refused
+		User   string // of a refused login: the name that was tried; else ""
 		Path   string // the path the command was about, virtual and absolute; "" if there is none
 	}
 
@@ -133,7 +134,9 @@ type (
 		Took      time.Duration
 		// Protection is that of the data connection: Private means TLS.
 		Protection Protection
-		Err        error
+		// SHA256 is that of the whole file after an upload, in hex, if server.Options.HashUploads is set; else "".
+		SHA256 string
+		Err    error
 	}
 
 	// LoggedInAs is emitted when a user has logged in.

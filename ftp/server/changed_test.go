@@ -60,7 +60,7 @@ func TestEveryChangeIsReported(t *testing.T) {
 		{rw, "SIZE g", nil},
 		{rw, "STOR g", []reported{{"changed", "STOR", "/d/g", "", 425}}},
 		{rw, "STOR /", []reported{{"changed", "STOR", "/", "", 550}}},
-		{rw, "RETR nothing", nil},
+		{rw, "RETR nothing", []reported{{"refused", "RETR", "/d/nothing", "", 0}}},
 		{ro, "DELE d/g", []reported{{"refused", "DELE", "/d/g", "", 0}}},
 		{ro, "STOR x", []reported{{"refused", "STOR", "/x", "", 0}}},
 		{ro, "LIST", nil},

@@ -130,15 +130,15 @@ func (s *session) finishLogin(account *Account, user string, err error) ftp.Repl
 		return ftp.NewReply(421, "Internal error of the server. Goodbye.")
 	case errors.Is(err, guard.ErrBanned):
 		s.dead = err
-		s.emitRefused(shown+": banned by the administrator", ftp.ReasonOther)
+		s.emitRefusedLogin(shown, "banned by the administrator", ftp.ReasonOther)
 		return ftp.NewReply(421, bannedText)
 	case errors.Is(err, guard.ErrShutOut):
 		s.dead = err
 		if errors.Is(err, guard.ErrNameShutOut) {
-			s.emitRefused(shown+": too many failed logins as that user from this address: it is banned there for a while", ftp.ReasonLoginFailures)
+			s.emitRefusedLogin(shown, "too many failed logins as that user from this address: it is banned there for a while", ftp.ReasonLoginFailures)
 			return ftp.NewReply(421, "Too many failed logins as that user from your address. Try again later.")
 		}
-		s.emitRefused(shown+": too many failed logins from this address: it is banned for a while", ftp.ReasonLoginFailures)
+		s.emitRefusedLogin(shown, "too many failed logins from this address: it is banned for a while", ftp.ReasonLoginFailures)
 		return ftp.NewReply(421, shutOutText)
 	case errors.Is(err, errLoginLate):
 		return ftp.Replyf(421, "No login within %v. Goodbye.", s.set.LoginTimeout)
@@ -146,7 +146,7 @@ func (s *session) finishLogin(account *Account, user string, err error) ftp.Repl
 		return ftp.NewReply(421, s.stopText())
 	case err != nil:
 		if no, ok := errors.AsType[*refusal](err); ok {
-			s.emitRefused(shown+": "+no.why, no.reason)
+			s.emitRefusedLogin(shown, no.why, no.reason)
 			return ftp.NewReply(421, no.text)
 		}
 		return s.loginFailed(shown, err)
@@ -156,7 +156,7 @@ func (s *session) finishLogin(account *Account, user string, err error) ftp.Repl
 		name = user
 	}
 	if no := s.srv.addLogin(s, name, account.MaxSessions); no != nil {
-		s.emitRefused(shown+": "+no.why, no.reason)
+		s.emitRefusedLogin(shown, no.why, no.reason)
 		return ftp.NewReply(421, no.text)
 	}
 	s.account = account
@@ -172,18 +172,18 @@ func (s *session) finishLogin(account *Account, user string, err error) ftp.Repl
 // loginFailed returns the same reply for all reasons for which an Authenticator refuses a login.
 func (s *session) loginFailed(user string, err error) ftp.Reply {
 	if noFiles := (*filesError)(nil); errors.As(err, &noFiles) { // the user and password were right
-		s.emitRefused(user+": "+err.Error(), ftp.ReasonOther)
+		s.emitRefusedLogin(user, err.Error(), ftp.ReasonOther)
 		return ftp.NewReply(530, "Your files can't be reached now. Try again later, or ask the administrator of this server.")
 	}
 	if errors.Is(err, ErrLogin) {
-		s.emitRefused(user+": "+err.Error(), ftp.ReasonOther)
+		s.emitRefusedLogin(user, err.Error(), ftp.ReasonOther)
 	} else { // log it only: the client must not see the Authenticator's error
-		s.emitRefused(user+": the login could not be checked: "+err.Error(), ftp.ReasonOther)
+		s.emitRefusedLogin(user, "the login could not be checked: "+err.Error(), ftp.ReasonOther)
 	}
 	s.failures++
 	if s.failures >= maxFailures {
 		s.dead = errors.New("too many failed logins")
-		s.emitRefused(user+": too many failed logins in one session", ftp.ReasonOther)
+		s.emitRefusedLogin(user, "too many failed logins in one session", ftp.ReasonOther)
 		return ftp.NewReply(421, "Login incorrect, too many times. Goodbye.")
 	}
 	return ftp.NewReply(530, "Login incorrect.")
@@ -219,4 +219,9 @@ func (s *settings) loginPolicy() guard.Policy {
 // emitRefused reports to the Observer why something was refused, and by which rule.
 func (s *session) emitRefused(why string, reason ftp.Reason) {
 	s.emit(ftp.Refused{Why: why, Reason: reason})
+}
+
+// emitRefusedLogin reports to the Observer why a login was refused. user is printable and short.
+func (s *session) emitRefusedLogin(user, why string, reason ftp.Reason) {
+	s.emit(ftp.Refused{Why: user + ": " + why, Reason: reason, User: user})
 }

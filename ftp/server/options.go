@@ -83,6 +83,11 @@ type Options struct {
 	MaxLoginFailures int           // failures that ban the name or the address; default 10; NoLimit for no ban
 	BanTime          time.Duration // how long a ban lasts; default 10 min
 
+	// HashUploads computes the SHA-256 of each upload, for the Observer (ftp.TransferDone). Bytes are hashed as they
+	// arrive, so the kernel can't move them by itself. An upload that is resumed or appended is read again when it
+	// is complete, before its reply, within the limits on hashes.
+	HashUploads bool
+
 	// UploadInPlace writes uploads directly to their final name. By default they are written to a hidden name
 	// and renamed when they are whole.
 	UploadInPlace bool

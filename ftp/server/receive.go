@@ -54,22 +54,37 @@ func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
 		u.abandon(s.ctx(), false, nil)
 		return uploadError(err, path)
 	}
-	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: path, dir: ftp.Store, offset: offset, unique: unique}
+	u, sum := s.hashUpload(u)
+	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: path, dir: ftp.Store, offset: offset, unique: unique, digest: sum}
 	j.begin, j.beside, j.remote = u.begin, u.beside, u.isRemote()
 	j.finish = func(res dtp.Result) ftp.Reply {
 		u.ended()
 		if !u.isRemote() {
 			reply, kept := s.received(s.ctx(), j, u, res, time.Time{})
 			s.noteInterrupted(path, res, kept)
-			return reply
+			if reply.Code != 226 || !sum.mustRead() {
+				return reply
+			}
+			last := j.ends()
+			last.work = func(ctx context.Context, _ *task) dtp.Result {
+				sum.readAgain(ctx)
+				over := res
+				over.Kept = nil // the first task has given it back
+				return over
+			}
+			last.finish = func(dtp.Result) ftp.Reply { return reply }
+			return s.start(last)
 		}
 		// The data connection has ended: only the end of the upload is still to come, which nothing may stop.
-		end := &task{cmd: j.cmd, path: path, dir: j.dir, offset: offset, opener: j.opener, protection: j.protection, ending: true}
+		end := j.ends()
 		modified := s.heldTime(path)
 		var reply ftp.Reply
 		var kept int64
 		end.work = func(ctx context.Context, _ *task) dtp.Result {
 			reply, kept = s.received(ctx, j, u, res, modified)
+			if reply.Code == 226 && sum.mustRead() {
+				sum.readAgain(ctx)
+			}
 			over := res
 			over.Kept = nil // the first task has given it back
 			return over
@@ -91,6 +106,14 @@ func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
 		d.Bounded, d.Size = true, room
 	}
 	return s.transfer(j, d)
+}
+
+// ends returns a second task for the end of an upload, which neither ABOR nor a lost connection stops.
+func (j *task) ends() *task {
+	return &task{
+		cmd: j.cmd, path: j.path, dir: j.dir, offset: j.offset, opener: j.opener, protection: j.protection,
+		digest: j.digest, ending: true,
+	}
 }
 
 // received ends an upload and returns the final reply, and how many bytes are kept to be resumed.

@@ -208,7 +208,7 @@ func (s *session) execute(cmd ftp.Command) {
 	}
 	s.reply(cmd, reply)
 	if r != nil || reply.Code == 553 || reply.Code == 503 { // other refusals were reported when they were decided
-		s.emitChanged(cmd, renamed, reply)
+		s.emitOutcome(cmd, renamed, reply)
 	}
 }
 

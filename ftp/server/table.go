@@ -175,13 +175,19 @@ func (s *session) subject(r *row, arg string) string {
 	return clip(s.resolve(r.syntax.path(arg)), maxPath)
 }
 
-// emitChanged reports the outcome of a command that changes files to the Observer. renamed is the path of the
-// preceding RNFR. The outcome of an upload that has begun is reported by TransferDone instead.
-func (s *session) emitChanged(cmd ftp.Command, renamed string, reply ftp.Reply) {
+// emitOutcome reports the outcome of a command that changes files to the Observer, and that of a RETR that was
+// refused. renamed is the path of the preceding RNFR. The outcome of a transfer that has begun is reported by
+// TransferDone instead.
+func (s *session) emitOutcome(cmd ftp.Command, renamed string, reply ftp.Reply) {
 	r, arg := s.srv.table.find(cmd)
 	class := reply.Code.Class()
 	switch {
-	case s.set.Observer == nil || r == nil || !r.changes || s.account == nil:
+	case s.set.Observer == nil || r == nil || s.account == nil:
+		return
+	case r.verb == "RETR" && class > ftp.Intermediate:
+		s.emitRefusedCommand(r, arg, reply.String(), ftp.ReasonOther)
+		return
+	case !r.changes:
 		return
 	case class == ftp.Preliminary || class == ftp.Intermediate:
 		return
@@ -224,6 +230,7 @@ type Verb struct {
 	Before  bool // works before login
 	Now     bool // is answered while a transfer runs
 	Perm    Perm
+	Changes bool // changes files, which is reported to the Observer
 	RFC     string
 	Help    string
 }
@@ -233,7 +240,7 @@ func Verbs() []Verb {
 	t := newTable()
 	verbs := make([]Verb, 0, len(t.rows))
 	for _, r := range t.rows {
-		verbs = append(verbs, Verb{r.verb, r.aliases, r.syntax.text, r.anyone, r.now, r.perm, r.rfc, r.help})
+		verbs = append(verbs, Verb{r.verb, r.aliases, r.syntax.text, r.anyone, r.now, r.perm, r.changes, r.rfc, r.help})
 	}
 	return verbs
 }

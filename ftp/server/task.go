@@ -31,10 +31,11 @@ type task struct {
 	path   string
 	dir    ftp.Direction
 	offset int64
-	total  int64 // 0: unknown
-	unique bool  // STOU: the 150 names the file
-	login  bool  // USER or PASS: ABOR does not stop it, the end of the server does
-	inTurn bool  // no command is answered before it ends, not even NOOP
+	total  int64   // 0: unknown
+	unique bool    // STOU: the 150 names the file
+	digest *digest // of an upload; may be nil
+	login  bool    // USER or PASS: ABOR does not stop it, the end of the server does
+	inTurn bool    // no command is answered before it ends, not even NOOP
 	// afterHangUp, if not 0, is how long the task may continue after the client has closed its side of the
 	// control connection: the client may be gone. A transfer needs no such limit, because its data connection
 	// shows when the client is gone.
@@ -228,10 +229,14 @@ func (s *session) finishTask(res dtp.Result) {
 		if err == nil && r.Code.Class() > ftp.Completion {
 			err = &ftp.Error{Verb: j.cmd.Verb, Reply: r}
 		}
-		s.emit(ftp.TransferDone{
+		done := ftp.TransferDone{
 			Verb: j.cmd.Verb, Path: j.path, Direction: j.dir, Mode: j.opener.Mode(),
 			Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Protection: j.protection, Err: err,
-		})
+		}
+		if err == nil {
+			done.SHA256 = j.digest.sha256()
+		}
+		s.emit(done)
 	}
 	switch {
 	case r.Code == 0: // the follow-up task replies

@@ -264,7 +264,7 @@ func (s *session) moveDir(files MoveDirFs, from, to string) ftp.Reply {
 	}
 	j.finish = func(res dtp.Result) ftp.Reply {
 		reply := s.moved(j, from, res.Err)
-		s.emitChanged(j.cmd, from, reply)
+		s.emitOutcome(j.cmd, from, reply)
 		return reply
 	}
 	return s.start(j)

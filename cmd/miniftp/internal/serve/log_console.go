@@ -111,7 +111,7 @@ func (a consoleAttrs) event(kind string) string {
 	if tls := a.str("tls"); tls != inClear {
 		v.TLS = tls
 	}
-	if result := a.str("result"); result != "" && result != whole {
+	if result := a.str("result"); kind == sessions.Transfer && result != whole {
 		v.Why = result
 	}
 	return v.Line()

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -55,7 +56,7 @@ func (l *eventLog) follow(e ftp.Event, s *sessions.Session, admitted bool) {
 		if !allow(&s.Lines, linesPerSession, "logged in") {
 			return
 		}
-		l.log.Info("logged in", "session", id, "user", clean(h.User), "from", from, "tls", s.TLS)
+		l.log.Info("logged in", "session", id, "user", clean(h.User), "from", from, "tls", s.TLS, "result", done)
 	case ftp.ReplyGiven:
 		if debug {
 			l.log.Debug("reply", "session", id, "verb", clean(h.Verb), "code", int(h.Reply.Code), "text", clean(h.Reply.Last()))
@@ -88,9 +89,9 @@ func (l *eventLog) changed(e ftp.Event, s *sessions.Session, c ftp.Changed) {
 		attrs = append(attrs, "to", clean(c.To))
 	}
 	if c.Reply.Code.Class() == ftp.Completion {
-		l.log.Info("changed", attrs...)
+		l.log.Info("changed", append(attrs, "result", done)...)
 	} else if allow(&s.Lines, linesPerSession, fmt.Sprintf("%s answered %d", c.Verb, c.Reply.Code)) {
-		l.log.Warn("refused", append(attrs, "why", clean(c.Reply.String()))...)
+		l.log.Warn("refused", append(attrs, "why", clean(c.Reply.String()), "result", refused)...)
 	}
 }
 
@@ -101,13 +102,17 @@ func (l *eventLog) refusal(e ftp.Event, s *sessions.Session, admitted bool) {
 		return
 	}
 	attrs := []any{"session", e.Control.ID}
-	if s.User != "" {
-		attrs = append(attrs, "user", clean(s.User))
+	user := s.User
+	if r, ok := e.What.(ftp.Refused); ok {
+		user = cmp.Or(r.User, user)
+	}
+	if user != "" {
+		attrs = append(attrs, "user", clean(user))
 	}
 	attrs = append(attrs, "from", e.Control.Remote.String())
 	var reason ftp.Reason
 	line := ""
-	msg := "refused"
+	msg := refused
 	switch h := e.What.(type) {
 	case ftp.Refused:
 		if h.Verb != "" {
@@ -129,6 +134,9 @@ func (l *eventLog) refusal(e ftp.Event, s *sessions.Session, admitted bool) {
 	option := settings.Deciding(reason)
 	if option != "" {
 		attrs = append(attrs, "option", option)
+	}
+	if msg == refused {
+		attrs = append(attrs, "result", refused)
 	}
 	line = strings.Join(strings.Fields(msg+" "+line+" "+option), " ")
 	if s.EverIn && allow(&s.Lines, linesPerSession, line) || !s.EverIn && l.strangers.allow(l.log, e.At, line) && (!admitted || allow(&s.Lines, linesPerSession, line)) {
@@ -182,14 +190,21 @@ func (l *eventLog) transfer(e ftp.Event, s *sessions.Session, t ftp.TransferDone
 		"tls", secured, "from", e.Control.Remote,
 	}
 	if t.Err == nil {
+		if t.SHA256 != "" {
+			attrs = append(attrs, "sha256", t.SHA256)
+		}
 		l.log.Info("transferred", append(attrs, "result", whole)...)
 		return
 	}
 	l.log.Warn("transfer failed", append(attrs, "result", clean(sessions.Reason(t.Err)))...)
 }
 
-// whole is logged as the result of a complete transfer.
-const whole = "whole"
+// The results that are logged. That of a transfer that failed is the reason.
+const (
+	whole   = "whole" // of a complete transfer
+	done    = "done"  // of a login, and of a command that has changed a file
+	refused = "refused"
+)
 
 // seconds returns d in seconds, rounded to milliseconds.
 func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }

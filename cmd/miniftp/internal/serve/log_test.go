@@ -165,7 +165,7 @@ func TestLogLines(t *testing.T) {
 		ftp.ControlClosed{},
 	)
 	for _, want := range []string{
-		`level=INFO msg="logged in" session=7 user="al ice" from=192.0.2.9:1234 tls="TLS 1.3"` + "\n",
+		`level=INFO msg="logged in" session=7 user="al ice" from=192.0.2.9:1234 tls="TLS 1.3" result=done` + "\n",
 		`level=INFO msg=transferred session=7 user="al ice" verb=RETR path="/a b?c" bytes=3000 seconds=1.5 rate=2000 mode=active stance=dials tls="TLS 1.3" from=192.0.2.9:1234 result=whole` + "\n",
 		`level=WARN msg="transfer failed" session=7 user="al ice" verb=STOR path=/up bytes=5 seconds=0.001 rate=5000 mode=passive stance=listens tls=clear from=192.0.2.9:1234 result="426 cut?"` + "\n",
 		`level=INFO msg="session closed" session=7 user="al ice" from=192.0.2.9:1234 tls="TLS 1.3" seconds=13 commands=3 transfers=3 changes=0 sent=3010 received=5` + "\n",
@@ -194,7 +194,7 @@ func TestLogRefusals(t *testing.T) {
 		want string
 	}{
 		{ftp.Refused{Why: "there are 3 sessions\x07", Reason: ftp.ReasonSessions}, `msg=refused session=7 from=192.0.2.9:1234 why="there are 3 sessions?" option=max-sessions`},
-		{ftp.Refused{Why: "wrong"}, "msg=refused session=7 from=192.0.2.9:1234 why=wrong\n"},
+		{ftp.Refused{Why: "wrong"}, "msg=refused session=7 from=192.0.2.9:1234 why=wrong result=refused\n"},
 		{ftp.StrangerRefused{Remote: addr(9)}, `why="another host connected to the data port" stranger=203.0.113.1:9 option=data-any-host`},
 		{ftp.DataFailed{Mode: ftp.Active, Stance: ftp.Dials, Addr: addr(2000), Err: &dtp.GuardError{Addr: addr(2000), Why: "no"}}, "mode=active stance=dials addr=203.0.113.1:2000 option=data-any-host"},
 		{ftp.DataFailed{Mode: ftp.Active, Stance: ftp.Dials, Addr: addr(22), Err: &dtp.GuardError{Addr: addr(22), Why: "no"}}, "addr=203.0.113.1:22 option=data-low-ports"},

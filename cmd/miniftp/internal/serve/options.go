@@ -47,7 +47,7 @@ func (cf *config) options() server.Options {
 		Grace: cf.Grace, BanTime: cf.BanTime,
 		MaxSessions: cf.MaxSessions, MaxSessionsPerIP: cf.MaxSessionsPerIP,
 		CommandRate: cf.CommandRate, MaxHashes: cf.MaxHashes,
-		UploadInPlace: cf.UploadInPlace, ModeZ: cf.ModeZ, Sync: syncs[cf.Sync],
+		UploadInPlace: cf.UploadInPlace, HashUploads: cf.LogSHA256, ModeZ: cf.ModeZ, Sync: syncs[cf.Sync],
 	}
 	// In server.Options 0 means the default; in the settings it means none.
 	o.HashTimeout, o.FailureDelay = cmp.Or(cf.HashTimeout, server.NoTimeout), cmp.Or(cf.FailureDelay, server.NoDelay)

@@ -72,6 +72,7 @@ type Event struct {
 	Changes   uint32  `json:"changes,omitempty"`
 	Sent      int64   `json:"sent,omitempty"`
 	Received  int64   `json:"received,omitempty"`
+	SHA256    string  `json:"sha256,omitempty"` // of an upload, if the server computes it
 	Events    int     `json:"events,omitempty"` // that were lost
 }
 
@@ -107,6 +108,7 @@ func (l *List) event(e ftp.Event, s *Session) Event {
 		if h.Protection == ftp.Private {
 			v.TLS = s.DataTLS
 		}
+		v.SHA256 = h.SHA256
 		if h.Err != nil {
 			v.Why = Clean(Reason(h.Err))
 		}
@@ -140,6 +142,9 @@ func (l *List) other(v *Event, e ftp.Event) {
 	case ftp.StrangerRefused:
 		v.Kind, v.Addr, v.Option = Stranger, h.Remote.String(), l.option(ftp.ReasonForeignHost)
 	case ftp.Refused:
+		if h.User != "" {
+			v.User = Clean(h.User)
+		}
 		v.Kind, v.Verb, v.Path, v.Why, v.Option = Refused, Clean(h.Verb), Clean(h.Path), Clean(h.Why), l.option(h.Reason)
 	default:
 		v.Kind = strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", e.What), "ftp."))

@@ -74,6 +74,9 @@ func (v *Event) transfer() string {
 
 func (v *Event) refusal() string {
 	line := v.who()
+	if v.Verb == "" && strings.HasPrefix(v.Why, v.User+": ") { // a login; the reason has the name
+		line = v.From
+	}
 	if v.Verb != "" {
 		line += ": " + strings.TrimSpace(v.Verb+" "+v.Path)
 	}

@@ -67,6 +67,7 @@ type Settings struct {
 	LogFormat string
 	LogFile   string
 	Xferlog   string
+	LogSHA256 bool
 	Verbose   bool
 	Explain   bool
 	Quiet     bool

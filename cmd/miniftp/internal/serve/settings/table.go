@@ -211,6 +211,7 @@ func logRows(s *Settings) []row {
 		{value: text(&s.LogFormat, ""), restart: true, name: "log-format", words: []string{"console", "text", "json"}, doc: "write the log as `F`: console (lines for people), text (logfmt) or json (with -q nothing else is printed)", otherwise: "console on a terminal, else text", example: `"json"`},
 		{value: text(&s.LogFile, ""), path: true, name: "log-file", doc: "append the log to `FILE`", long: "SIGHUP reopens it", otherwise: "standard error", example: `"/var/log/miniftp/log"`},
 		{value: text(&s.Xferlog, ""), path: true, name: "xferlog", doc: "append a line for each transferred file to `FILE`, in the format of wu-ftpd's xferlog", long: "SIGHUP reopens it", otherwise: "none", example: `"/var/log/miniftp/xferlog"`},
+		{value: toggle(&s.LogSHA256), name: "log-sha256", doc: "add the SHA-256 of each uploaded file to its line in the log", long: "This takes processor time; an upload that was resumed or appended is read again before its reply"},
 		{value: toggle(&s.Verbose), restart: true, short: []string{"v"}, name: "verbose", doc: "show commands and replies, passwords masked"},
 		{value: toggle(&s.Explain), restart: true, name: "explain", doc: "draw each connection: which side listened, which dialed, and how the address was announced"},
 		{value: toggle(&s.Quiet), short: []string{"q"}, name: "quiet", doc: "log only warnings and errors, and print nothing else"},
