@@ -8,7 +8,9 @@ package control
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,6 +38,27 @@ type About struct {
 	Since    time.Time `json:"since"`
 	Draining bool      `json:"draining"` // admits no new sessions
 	Sessions int       `json:"sessions"`
+
+	Listen []Listener `json:"listen"`
+}
+
+// Listener is an address that a server listens on.
+type Listener struct {
+	Addr   string `json:"addr"`
+	TLS    bool   `json:"tls"`          // clients begin with TLS
+	Header bool   `json:"proxy_header"` // connections from this host begin with a PROXY header
+}
+
+// Reach returns the address at which this host reaches l.
+func (l Listener) Reach() string {
+	at, err := netip.ParseAddrPort(l.Addr)
+	switch {
+	case err != nil || !at.Addr().IsUnspecified():
+		return l.Addr
+	case at.Addr().Is4():
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port()).String()
+	}
+	return net.JoinHostPort("localhost", strconv.Itoa(int(at.Port()))) // IPv4 if there is no IPv6
 }
 
 // Which selects sessions. Those that match all conditions are selected, but none if there is no condition.

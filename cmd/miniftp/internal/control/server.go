@@ -21,6 +21,7 @@ type Backend struct {
 	Name     string // see NodeName
 	Version  string
 	Since    time.Time
+	Listen   func() []Listener
 	Sessions *sessions.List
 	Server   *server.Server
 
@@ -76,7 +77,7 @@ func Listen(b *Backend, path string) (*Server, error) {
 	s := &Server{b: b, socket: sock, ended: make(chan struct{}), stop: stop}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+serverPath, s.answer(func(*http.Request) (any, error) {
-		return About{b.Name, b.Version, os.Getpid(), b.Since, b.Draining(), b.Sessions.Len()}, nil
+		return About{b.Name, b.Version, os.Getpid(), b.Since, b.Draining(), b.Sessions.Len(), b.Listen()}, nil
 	}))
 	mux.HandleFunc("GET "+sessionsPath, s.answer(func(*http.Request) (any, error) { return b.infos(), nil }))
 	mux.HandleFunc("POST "+kickPath, s.answer(func(r *http.Request) (any, error) {

@@ -43,6 +43,8 @@ func Command(e *verb.Env) *cli.Command {
 	all := connect.Flags(
 		&cli.BoolFlag{Name: "write", Usage: "also try an upload: write a small file with a random name to the directory of the URL, and delete it"},
 		&cli.BoolFlag{Name: "read-only", Usage: "only read from a storage, instead of trying to write to it"},
+		&cli.BoolFlag{Name: selfFlag, Usage: "check that the server that runs on this host answers, for health checks; it takes no URL"},
+		&cli.StringFlag{Name: socketFlag, Usage: "with --self: check the server whose socket is `PATH` (its --control)", DefaultText: "that of the only server"},
 	)
 	for _, f := range all {
 		if d, ok := f.(*flags.DurationFlag); ok && d.Name == "timeout" {
@@ -50,7 +52,7 @@ func Command(e *verb.Env) *cli.Command {
 		}
 	}
 	return &cli.Command{
-		Name: "doctor", Usage: "find out what is wrong with a server or a storage", ArgsUsage: "URL|ROOT",
+		Name: "doctor", Usage: "find out what is wrong with a server or a storage", ArgsUsage: "[URL|ROOT]",
 		Flags: all,
 		Description: flags.Examples("Tries passive and active mode over IPv4 and IPv6, without and with TLS, and checks the sizes, offsets and times that the server reports. "+
 			"The URL names a server, a directory or a file. Nothing is written without --write. Both modes are tried, whether or not --active is given. "+
@@ -58,13 +60,27 @@ func Command(e *verb.Env) *cli.Command {
 			"ROOT is a storage that serve could serve: a directory, written with a slash (./dir), or a URL such as zip:FILE. It is tried whether a server can use it, in a "+
 			"hidden directory that is removed at the end. The exit code is then 0 if all that is required works, and 6 if not.",
 			"miniftp doctor ftp://127.0.0.1:2121/",
-			"miniftp doctor --json ftp://127.0.0.1:2121/docs/",
-			"miniftp doctor ./"),
+			"miniftp doctor ./",
+			"miniftp doctor --self"),
 		Action: func(c *cli.Context) error { return run(e, c) },
 	}
 }
 
+// The flags for the server on this host.
+const (
+	selfFlag   = "self"
+	socketFlag = "socket"
+)
+
 func run(e *verb.Env, c *cli.Context) error {
+	switch {
+	case c.Bool(selfFlag):
+		return runSelf(e, c)
+	case flags.Asked(c, socketFlag):
+		return verb.Usagef("--socket is for --self")
+	case !c.Args().Present():
+		return verb.Usagef("miniftp doctor takes a URL, a storage or --self; miniftp doctor --help shows examples")
+	}
 	if arg := c.Args().First(); isStorage(arg) {
 		return runStorage(e, c, arg)
 	}

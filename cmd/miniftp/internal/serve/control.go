@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
+	"slices"
 	"time"
 
 	"miniftp/cmd/miniftp/internal/control"
 	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/ftp/dtp"
 	"miniftp/ftp/server"
 )
 
@@ -25,10 +28,17 @@ func newManaged() managed {
 
 var errStopping = errors.New("the server is stopping")
 
-// backend returns the server for package control. at is the first address that it listens on.
-func (s *serving) backend(at net.Addr) *control.Backend {
+// backend returns the server for package control.
+func (s *serving) backend(plain, tlsFirst []net.Listener) *control.Backend {
+	listeners := slices.Concat(plain, tlsFirst)
 	return &control.Backend{
-		Name: control.NodeName(at), Version: s.c.App.Version, Since: time.Now().Round(time.Millisecond),
+		Name: control.NodeName(listeners[0].Addr()), Version: s.c.App.Version, Since: time.Now().Round(time.Millisecond),
+		Listen: func() (all []control.Listener) {
+			for i, l := range listeners {
+				all = append(all, control.Listener{Addr: l.Addr().String(), TLS: i >= len(plain), Header: s.expectsHeader(l.Addr())})
+			}
+			return all
+		},
 		Sessions: s.logs.events.sessions, Server: s.srv, Draining: s.draining.Load,
 		Reload: func(ctx context.Context) (control.Reloaded, error) {
 			answer := make(chan control.Reloaded, 1)
@@ -60,10 +70,19 @@ func (s *serving) backend(at net.Addr) *control.Backend {
 	}
 }
 
+// expectsHeader reports whether a connection from this host to a listener begins with a PROXY header.
+func (s *serving) expectsHeader(at net.Addr) bool {
+	from := dtp.AddrPort(at).Addr() // this is where a connection to an own address comes from
+	if from.IsUnspecified() {
+		from = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return slices.ContainsFunc(*s.proxied.Load(), func(p netip.Prefix) bool { return p.Contains(from) })
+}
+
 // manage makes the socket, and publishes the sessions in the state that servers share. The caller must call end. A socket
 // that can't be made is an error only if --control was given.
-func (s *serving) manage(at net.Addr) (end func(), err error) {
-	b := s.backend(at)
+func (s *serving) manage(plain, tlsFirst []net.Listener) (end func(), err error) {
+	b, at := s.backend(plain, tlsFirst), slices.Concat(plain, tlsFirst)[0].Addr()
 	var socket *control.Server
 	if s.cf.Control != settings.ControlOff {
 		path := s.cf.Control

@@ -153,7 +153,11 @@ func clean(s string) string { return sessions.Clean(s) }
 
 // closed logs the summary of a session.
 func (l *eventLog) closed(e ftp.Event, s *sessions.Session, h ftp.ControlClosed) {
-	if !l.log.Enabled(context.Background(), slog.LevelInfo) {
+	level := slog.LevelInfo
+	if isCheck(e, s, h) {
+		level = slog.LevelDebug
+	}
+	if !l.log.Enabled(context.Background(), level) {
 		return
 	}
 	attrs := []any{
@@ -163,7 +167,13 @@ func (l *eventLog) closed(e ftp.Event, s *sessions.Session, h ftp.ControlClosed)
 	if h.Err != nil {
 		attrs = append(attrs, "err", clean(h.Err.Error()))
 	}
-	l.log.Info("session closed", attrs...)
+	l.log.Log(context.Background(), level, "session closed", attrs...)
+}
+
+// isCheck reports whether a session was a health check by this host: it sent QUIT at most.
+func isCheck(e ftp.Event, s *sessions.Session, h ftp.ControlClosed) bool {
+	remote := e.Control.Remote.Addr()
+	return s.Commands <= 1 && h.Err == nil && (remote.IsLoopback() || remote == e.Control.Local.Addr())
 }
 
 // transfer logs a transfer, in the log and in the xferlog.

@@ -101,6 +101,7 @@ func (s *serving) reload() control.Reloaded {
 		s.logs.log.Warn("changing this setting needs a restart", "setting", key)
 	}
 	s.cf = cf
+	s.proxied.Store(&opts.ProxyProtocol)
 	s.roots.retire(cf)
 	s.roots.keepSwept(s.srv, cf)
 	s.logs.log.Info("reloaded; new sessions use the new settings", "users", len(cf.Users))

@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -49,7 +50,8 @@ type serving struct {
 	roots       *roots
 	logs        *serverLogs
 	srv         *server.Server
-	implicitTLS bool // a listener is for implicit TLS
+	implicitTLS bool                           // a listener is for implicit TLS
+	proxied     atomic.Pointer[[]netip.Prefix] // --proxy-protocol
 	managed     managed
 	draining    atomic.Bool
 }
@@ -79,8 +81,9 @@ func runServe(e *verb.Env, c *cli.Context) error {
 		return err
 	}
 	s.implicitTLS = len(opts.ListenTLS) > 0
+	s.proxied.Store(&opts.ProxyProtocol)
 	listeners := slices.Concat(plain, tlsFirst)
-	unmanage, err := s.manage(listeners[0].Addr())
+	unmanage, err := s.manage(plain, tlsFirst)
 	if err != nil {
 		for _, l := range listeners {
 			_ = l.Close()
