@@ -49,4 +49,8 @@ dist: ## build a release into dist/: six platforms, checksums, list of modules (
 	rm -rf dist
 	go run ./internal/dist -version '$(VERSION)' -out dist
 
-.PHONY: help check test fuzz soak soak-nodes measure-nodes golden compare bench interop 386 dist
+image: ## build a container image with buildah (IMAGE=miniftp)
+	go run ./internal/dist -version '$(VERSION)' -image dist/image
+	buildah bud --format docker --isolation chroot -f Containerfile -t $(or $(IMAGE),miniftp) dist/image
+
+.PHONY: help check test fuzz soak soak-nodes measure-nodes golden compare bench interop 386 dist image

@@ -9,6 +9,9 @@ import (
 	"sync/atomic"
 
 	"github.com/spf13/afero"
+
+	"miniftp/ftp"
+	"miniftp/ftp/dtp"
 )
 
 // digest computes the SHA-256 of an upload for the Observer (Options.HashUploads). The bytes of a whole file are
@@ -70,6 +73,18 @@ func (d *digest) readAgain(ctx context.Context) {
 	if err := d.read(ctx, path); err != nil {
 		d.s.set.Log.Warn("the SHA-256 of an upload could not be computed", "session", d.s.control.ID, "path", path, "err", err)
 	}
+}
+
+// reading returns a task that calls readAgain and then replies, after an upload that j has completed.
+func (d *digest) reading(j *task, res dtp.Result, reply ftp.Reply) *task {
+	last := j.ends()
+	res.Kept = nil // j has given it back
+	last.work = func(ctx context.Context, _ *task) dtp.Result {
+		d.readAgain(ctx)
+		return res
+	}
+	last.finish = func(dtp.Result) ftp.Reply { return reply }
+	return last
 }
 
 func (d *digest) read(ctx context.Context, path string) error {

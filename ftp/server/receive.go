@@ -62,18 +62,10 @@ func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
 		if !u.isRemote() {
 			reply, kept := s.received(s.ctx(), j, u, res, time.Time{})
 			s.noteInterrupted(path, res, kept)
-			if reply.Code != 226 || !sum.mustRead() {
-				return reply
+			if reply.Code == 226 && sum.mustRead() {
+				return s.start(sum.reading(j, res, reply))
 			}
-			last := j.ends()
-			last.work = func(ctx context.Context, _ *task) dtp.Result {
-				sum.readAgain(ctx)
-				over := res
-				over.Kept = nil // the first task has given it back
-				return over
-			}
-			last.finish = func(dtp.Result) ftp.Reply { return reply }
-			return s.start(last)
+			return reply
 		}
 		// The data connection has ended: only the end of the upload is still to come, which nothing may stop.
 		end := j.ends()

@@ -3,6 +3,8 @@
 // version write the same bytes.
 //
 //	go run ./internal/dist -version 1.2.0 -out dist
+//
+// With -image it writes what the Containerfile copies into an image, instead.
 package main
 
 import (
@@ -44,13 +46,19 @@ func main() {
 	version := flag.String("version", "", "the version, such as 1.2.0 (default: from git describe)")
 	out := flag.String("out", "dist", "the directory to write to; it is made")
 	only := flag.String("only", "", "build one platform only, such as linux/amd64")
+	image := flag.String("image", "", "write the files of a container image to that directory, for linux on this processor, and nothing else")
 	flag.Parse()
 	targets := platforms
 	if *only != "" {
 		targets = []string{*only}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := build(ctx, *version, *out, targets)
+	var err error
+	if *image != "" {
+		err = buildImage(ctx, *version, *image)
+	} else {
+		err = build(ctx, *version, *out, targets)
+	}
 	stop()
 	if err != nil {
 		log.Fatal(err)
@@ -66,25 +74,31 @@ type release struct {
 	modules map[string]*debug.Module     // of all platforms
 }
 
-func build(ctx context.Context, version, out string, targets []string) error {
+// newRelease returns a release of the current commit. Without a version, git describes it.
+func newRelease(ctx context.Context, version, out string) (*release, error) {
 	r := &release{version: version, out: out, sums: map[string][sha256.Size]byte{}, modules: map[string]*debug.Module{}}
 	if r.version == "" {
 		described, err := git(ctx, "describe", "--tags", "--always", "--dirty")
 		if err != nil {
-			return err
+			return nil, err
 		}
 		r.version = strings.TrimPrefix(described, "v")
 	}
 	committed, err := git(ctx, "log", "-1", "--format=%ct")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	seconds, err := strconv.ParseInt(committed, 10, 64)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r.time = time.Unix(seconds, 0).UTC()
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	return r, os.MkdirAll(out, 0o755)
+}
+
+func build(ctx context.Context, version, out string, targets []string) error {
+	r, err := newRelease(ctx, version, out)
+	if err != nil {
 		return err
 	}
 	for _, target := range targets {
@@ -118,11 +132,7 @@ func (r *release) platform(ctx context.Context, target string) error {
 	if system == "windows" {
 		program += ".exe"
 	}
-	//nolint:gosec // the version is what the maintainer typed
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X "+versionVariable+"="+r.version, "-o", program, "./cmd/miniftp")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+arch, "GOFLAGS=")
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
+	if err := r.compile(ctx, system, arch, program); err != nil {
 		return err
 	}
 	info, err := buildinfo.ReadFile(program)
@@ -142,6 +152,15 @@ func (r *release) platform(ctx context.Context, target string) error {
 		return err
 	}
 	return r.write(name+suffix, packed.Bytes())
+}
+
+// compile builds the program for one platform.
+func (r *release) compile(ctx context.Context, system, arch, program string) error {
+	//nolint:gosec // the version is what the maintainer typed
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X "+versionVariable+"="+r.version, "-o", program, "./cmd/miniftp")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+arch, "GOFLAGS=")
+	cmd.Stderr = os.Stderr
+	return cmd.Run()
 }
 
 // tarball packs files into the directory name of an archive.

@@ -75,7 +75,7 @@ func (l *selfListener) try(ctx context.Context, patience time.Duration) {
 		l.err = verb.Cause(err)
 		return
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	l.reply, l.err = conn.Greeting(ctx)
 	l.took = time.Since(start)
 	if refused, ok := errors.AsType[*ftp.Error](l.err); ok {
@@ -103,7 +103,7 @@ func (l *selfListener) dial(ctx context.Context, network, addr string) (net.Conn
 		_, err = io.WriteString(conn, "PROXY UNKNOWN\r\n") // a check by the balancer itself
 	}
 	if err == nil && l.TLS {
-		secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"ftp"}})
+		secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"ftp"}}) //nolint:gosec // see above
 		if err = secure.HandshakeContext(ctx); err == nil {
 			return secure, nil
 		}
