@@ -19,7 +19,7 @@ func Drain(e *verb.Env) *cli.Command {
 	timeout.EnvVars = flags.NoVariable // MINIFTP_TIMEOUT is about connections
 	return &cli.Command{
 		Name: "drain", Usage: "let a running server end when its last session has ended",
-		Flags: server(timeout, quietFlag()),
+		Flags: server(timeout, jsonFlag(), quietFlag()),
 		Description: flags.Examples("The server closes its listening ports, so that a load balancer sends new clients elsewhere. Sessions continue until they end by themselves. With the last one, the server ends with exit code 0, and so does this command. A server that drains can't be made to accept sessions again. miniftp kick ends sessions that last too long.",
 			"miniftp drain",
 			"miniftp drain --timeout 10m || miniftp kick --from 0.0.0.0/0"),
@@ -30,10 +30,18 @@ func Drain(e *verb.Env) *cli.Command {
 // errLate is the cause of the end of a wait.
 var errLate = errors.New("it takes too long")
 
+// drained is the output of drain --json.
+type drained struct {
+	Server   string `json:"server"`
+	Ended    bool   `json:"ended"`    // the server has ended
+	Sessions int    `json:"sessions"` // that have not ended
+}
+
 func runDrain(e *verb.Env, c *cli.Context, limit time.Duration) error {
 	if limit < 0 {
 		return verb.Usagef("--timeout %v: must not be negative", limit)
 	}
+	e.Quiet = e.Quiet || c.Bool("json")
 	cl, err := dial(c)
 	if err != nil {
 		return err
@@ -57,7 +65,7 @@ func runDrain(e *verb.Env, c *cli.Context, limit time.Duration) error {
 		if err != nil {
 			return err
 		}
-		return errDraining(about.Name, about.Sessions, limit)
+		return verb.FirstError(drainedAs(e, c, drained{about.Name, false, about.Sessions}), errDraining(about.Name, about.Sessions, limit))
 	}
 	if err != nil {
 		return err
@@ -66,7 +74,15 @@ func runDrain(e *verb.Env, c *cli.Context, limit time.Duration) error {
 		return err
 	}
 	e.Note("%s has ended", about.Name)
-	return nil
+	return drainedAs(e, c, drained{about.Name, true, 0})
+}
+
+// drainedAs prints the output of drain --json.
+func drainedAs(e *verb.Env, c *cli.Context, d drained) error {
+	if !c.Bool("json") {
+		return nil
+	}
+	return verb.PrintJSON(e.Out, d)
 }
 
 // errDraining returns the error for a server that has not ended in time.
@@ -83,7 +99,7 @@ func count(n int) string {
 func Reload(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "reload", Usage: "make a running server read its settings again",
-		Flags: server(quietFlag()),
+		Flags: server(jsonFlag(), quietFlag()),
 		Description: flags.Examples("The server reads its configuration file, users file and certificates again, and opens its log files anew, as after SIGHUP. New sessions use the new settings. If there is a mistake, nothing changes; this command prints the mistakes and ends with exit code 2.",
 			"miniftp reload",
 			"miniftp config check miniftp.toml && miniftp reload"),
@@ -99,6 +115,12 @@ func runReload(e *verb.Env, c *cli.Context) error {
 	r, err := cl.Reload(c.Context)
 	if err != nil {
 		return err
+	}
+	if c.Bool("json") {
+		if err := verb.PrintJSON(e.Out, r); err != nil || len(r.Mistakes) == 0 {
+			return err
+		}
+		return verb.Usagef("not reloaded: nothing has changed")
 	}
 	for _, m := range r.Mistakes {
 		e.Say(e.Message(m))
