@@ -32,13 +32,14 @@ var rooms = map[string]struct {
 	"miniftp/fsroot/s3fs":               {never: []string{"github.com/urfave"}},
 	"miniftp/internal/osfile":           {never: []string{"github.com/"}},
 	"miniftp/internal/dist":             {never: []string{"github.com/"}},
-	"miniftp/internal/s3peer":           {never: []string{"github.com/"}},
+	"miniftp/internal/s3peer":           {may: []string{"miniftp/internal/procgroup"}, never: []string{"github.com/"}},
+	"miniftp/internal/procgroup":        {never: []string{"github.com/"}},
 	"miniftp/internal/soak":             {}, // tests only
 	"miniftp/ftp/internal/kept":         {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/"}},
 	"miniftp/ftp/internal/testutil":     {},
 	"miniftp/ftp/internal/fakeserver":   {may: []string{"miniftp/ftp"}, never: []string{"github.com/"}},
 	"miniftp/ftp/internal/transfertest": {may: []string{"miniftp/ftp/client", "miniftp/ftp/internal/fakeserver", "miniftp/ftp/internal/testutil"}},
-	"miniftp/ftp/internal/peers":        {may: []string{"miniftp/ftp/internal/testutil"}},
+	"miniftp/ftp/internal/peers":        {may: []string{"miniftp/ftp/internal/testutil", "miniftp/internal/procgroup"}},
 	"miniftp/ftp/internal/party":        {may: []string{"miniftp/ftp/dtp", "miniftp/ftp/server", "miniftp/ftp/client", "miniftp/ftp/fxp", "miniftp/fsroot"}},
 	"miniftp/ftp/internal/bench":        {},
 }

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"miniftp/internal/procgroup"
 )
 
 // Bucket is the bucket that every gateway has.
@@ -46,7 +48,7 @@ func Start(tb testing.TB, dir string) *Gateway {
 		tb.Skip("not with -short: it takes more than a moment")
 	}
 	program := find()
-	if program == "" || !canRun {
+	if program == "" || !procgroup.CanRun {
 		const text = "versitygw is missing or can't run here; to install it, run .ci/peers as root"
 		if os.Getenv("MINIFTP_REQUIRE_PEERS") == "1" {
 			tb.Fatal(text)
@@ -119,7 +121,7 @@ func (g *Gateway) start(tb testing.TB, program string) error {
 	cmd := exec.Command(program, "--port", addr, "--quiet", "--keep-alive", "--health", "/health", "posix", g.Dir)
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+AccessKey, "ROOT_SECRET_KEY="+SecretKey)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = out, out, filepath.Dir(out.Name())
-	kill, err := startGroup(cmd)
+	kill, err := procgroup.Start(cmd)
 	if err != nil {
 		release()
 		return err

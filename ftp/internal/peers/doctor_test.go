@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"miniftp/ftp/internal/testutil"
+	"miniftp/internal/procgroup"
 )
 
 var update = flag.Bool("update", false, "write the runs in docs/doctor.md anew")
@@ -211,7 +212,7 @@ func ownPage(t *testing.T, p program) string {
 	if _, err := fmt.Sscan(port, &at.port); err != nil {
 		t.Fatal(err)
 	}
-	stop, err := startGroup(cmd)
+	stop, err := procgroup.Start(cmd)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"miniftp/ftp/internal/testutil"
+	"miniftp/internal/procgroup"
 )
 
 // Server is a running stock server. It has one user, who may do everything it supports.
@@ -164,7 +165,7 @@ func (k kind) start(tb testing.TB, root string, opts Options) *Server {
 	tb.Helper()
 	testutil.Long(tb)
 	binary := k.find(opts)
-	if binary == "" || !canRun {
+	if binary == "" || !procgroup.CanRun {
 		missing(tb, k.name)
 	}
 	at := site{binary: binary, root: root, dir: tb.TempDir(), opts: opts, host: "127.0.0.1"}
@@ -263,7 +264,7 @@ func run(tb testing.TB, at site, argv []string) (pid int, err error) {
 	if cmd.Env, err = at.environment(); err != nil {
 		return 0, err
 	}
-	stop, err := startGroup(cmd)
+	stop, err := procgroup.Start(cmd)
 	if err != nil {
 		return 0, err
 	}

@@ -1,6 +1,7 @@
 //go:build unix
 
-package s3peer
+// Package procgroup starts programs for tests, which end with the test, together with the processes that they have started.
+package procgroup
 
 import (
 	"os/exec"
@@ -8,12 +9,13 @@ import (
 	"syscall"
 )
 
-const canRun = true
+// CanRun reports whether this system has process groups.
+const CanRun = true
 
-// startGroup starts cmd in its own process group and returns a function that kills the
+// Start starts cmd in its own process group and returns a function that kills the
 // group. If the test binary itself is killed, for example by the timeout of go test, a
 // watchdog process kills the group: it notices the end of its standard input.
-func startGroup(cmd *exec.Cmd) (stop func(), err error) {
+func Start(cmd *exec.Cmd) (stop func(), err error) {
 	own := &syscall.SysProcAttr{Setpgid: true}
 	cmd.SysProcAttr = own
 	if err := cmd.Start(); err != nil {
