@@ -52,8 +52,10 @@ func (s *Server) find(id uint64) *session {
 }
 
 // Drain admits no new sessions and returns when the last one has ended. Sessions that are logged in can do all that they
-// could before. If ctx ends first, Drain returns its error, and Shutdown or Close ends the remaining sessions.
+// could before. A connection that was already accepted still becomes a session; if another process accepts from the
+// same sockets, no client is turned away. If ctx ends first, Drain returns its error, and Shutdown or Close ends the remaining sessions.
 func (s *Server) Drain(ctx context.Context) error {
+	s.stopAccepting(ctx)
 	s.stopListening()
 	select {
 	case <-s.empty:

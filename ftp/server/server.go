@@ -30,9 +30,11 @@ type Server struct {
 
 	mu         sync.Mutex
 	closing    bool
+	leaving    bool // no connection is accepted; those that were are still admitted, until closing
 	listeners  map[net.Listener]struct{}
 	population population
 	stopped    chan struct{} // closed when closing is set
+	deaf       chan struct{} // closed when leaving is set and no listener is left
 	empty      chan struct{} // closed when closing is set and no session is left
 
 	ahead      atomic.Int64 // bytes of held commands of sessions whose login is being judged
@@ -67,6 +69,7 @@ func New(opts Options) (*Server, error) {
 		headers:    make(chan struct{}, maxHeaders),
 		turnedAway: make(chan struct{}, maxTurnedAway),
 		stopped:    make(chan struct{}),
+		deaf:       make(chan struct{}),
 		id:         rand.Text(),
 		empty:      make(chan struct{}),
 	}
@@ -286,7 +289,7 @@ func (s *Server) checkEmpty() {
 func (s *Server) track(l net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing {
+	if s.closing || s.leaving {
 		return false
 	}
 	s.listeners[l] = struct{}{}
@@ -297,12 +300,41 @@ func (s *Server) untrack(l net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.listeners, l)
+	s.checkDeaf()
 }
 
+// checkDeaf closes deaf once leaving is set and no listener is left. Server.mu must be held.
+func (s *Server) checkDeaf() {
+	if s.leaving && len(s.listeners) == 0 {
+		select {
+		case <-s.deaf:
+		default:
+			close(s.deaf)
+		}
+	}
+}
+
+// isClosing reports whether the server accepts no connections.
 func (s *Server) isClosing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.closing
+	return s.closing || s.leaving
+}
+
+// stopAccepting closes the listeners, and waits until the connections that they have returned are sessions.
+func (s *Server) stopAccepting(ctx context.Context) {
+	s.mu.Lock()
+	s.leaving = true
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	s.checkDeaf()
+	s.mu.Unlock()
+	select {
+	case <-s.deaf:
+	case <-time.After(deafTime): // a listener whose Accept does not end with Close
+	case <-ctx.Done():
+	}
 }
 
 // stopListening closes the listeners. From then on no session is admitted.

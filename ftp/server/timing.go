@@ -52,6 +52,9 @@ const (
 	rejectTimeShort = time.Millisecond
 	// proxyWait is how long a balancer may take to send its header: it sends it with the first segment.
 	proxyWait = 5 * time.Second
+	// deafTime is how long Drain waits until the listeners are closed and the last connections are admitted, which takes
+	// microseconds.
+	deafTime = time.Second
 	// acceptRetry is the pause after a failed Accept, which usually fails again until a session ends.
 	acceptRetry = 50 * time.Millisecond
 	// minIdle is the shortest time that SITE IDLE accepts, so that a client does not end its own session by
