@@ -52,6 +52,8 @@ var cmdRooms = []struct {
 }{
 	{name: "term"},
 	{name: "product"},
+	{name: "systemd"},
+	{name: "runas"},
 	{name: "verb", may: "term /ftp /ftp/dtp /ftp/client"},
 	{name: "verb/flags", may: "term verb /ftp /ftp/dtp"},
 	{name: "local", may: "verb /ftp/client"},
@@ -78,7 +80,7 @@ var cmdRooms = []struct {
 	{name: "passwd", isVerb: true, may: "term verb verb/flags local users /ftp /ftp/server"},
 	{name: "admin", isVerb: true, may: "term verb verb/flags storage sessions control /ftp"},
 	{name: "serve/settings", may: "verb verb/flags local storage users /ftp"},
-	{name: "serve", isVerb: true, may: "term verb verb/flags local target users sessions control explain watch connect storage serve/settings /ftp /ftp/dtp /ftp/server /fsroot"},
+	{name: "serve", isVerb: true, may: "term verb verb/flags local target users sessions control explain watch connect storage systemd runas serve/settings /ftp /ftp/dtp /ftp/server /fsroot"},
 	{name: "shell", isVerb: true, may: "term verb verb/flags local target record explain meter watch connect /ftp /ftp/client"},
 
 	{name: "verb/verbtest", may: "verb verb/flags local /ftp /ftp/client /ftp/ftptest /ftp/internal/testutil"},

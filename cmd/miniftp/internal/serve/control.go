@@ -17,13 +17,14 @@ import (
 // managed is what miniftp who and the other verbs that manage a running server ask it for. The loop of serveAll does it.
 type managed struct {
 	reloads chan chan control.Reloaded
-	drains  chan struct{} // a value: begin to drain
-	drained chan struct{} // closed when the last session has ended after that
-	ended   chan struct{} // closed when the loop has ended
+	checks  chan chan error // see alive
+	drains  chan struct{}   // a value: begin to drain
+	drained chan struct{}   // closed when the last session has ended after that
+	ended   chan struct{}   // closed when the loop has ended
 }
 
 func newManaged() managed {
-	return managed{make(chan chan control.Reloaded), make(chan struct{}), make(chan struct{}), make(chan struct{})}
+	return managed{make(chan chan control.Reloaded), make(chan chan error), make(chan struct{}), make(chan struct{}), make(chan struct{})}
 }
 
 var errStopping = errors.New("the server is stopping")
@@ -122,6 +123,7 @@ func (s *serving) drain() {
 		return
 	}
 	s.logs.log.Info("draining: no new sessions; the server ends with the last one")
+	s.service.Status(s.status())
 	go func() {
 		if s.srv.Drain(s.c.Context) == nil {
 			close(s.managed.drained)

@@ -44,12 +44,13 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	return o, certs
 }
 
-// hangups returns a channel of SIGHUPs. It is reload if there is a file to read or open again. Otherwise it
+// hangups returns a channel of SIGHUPs. It is reload if there is a file to read or open again, or if systemd manages
+// the server: there SIGHUP means to reload (Type=notify-reload). Otherwise it
 // is closed: SIGHUP then means that the terminal of the server was closed, so the server must stop. The other
 // channel is nil. Calling stop ends the notification.
 func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
 	cf := s.cf
-	files := cf.Path != "" || cf.Given(&cf.UsersFile) || cf.Given(&cf.TLSCert) || cf.Given(&cf.LogFile) || cf.Given(&cf.Xferlog) || strings.Contains(cf.PassivePorts, "=@")
+	files := s.service.Present() || cf.Path != "" || cf.Given(&cf.UsersFile) || cf.Given(&cf.TLSCert) || cf.Given(&cf.LogFile) || cf.Given(&cf.Xferlog) || strings.Contains(cf.PassivePorts, "=@")
 	if !files && signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		return nil, nil, func() {}
 	}
@@ -60,9 +61,9 @@ func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
 	return nil, signals, stop
 }
 
-// reload reads the settings and their files again, for new sessions. If there is a mistake, nothing
+// reread reads the settings and their files again, for new sessions. If there is a mistake, nothing
 // changes. The result is for miniftp reload.
-func (s *serving) reload() control.Reloaded {
+func (s *serving) reread() control.Reloaded {
 	result := control.Reloaded{Mistakes: []string{}, Warnings: []string{}, Restart: []string{}}
 	cf := &config{Config: settings.New(s.c)}
 	opts, certs := cf.prepare(s.roots)

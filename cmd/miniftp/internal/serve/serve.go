@@ -22,6 +22,7 @@ import (
 
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/storage"
+	"miniftp/cmd/miniftp/internal/systemd"
 	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
@@ -54,6 +55,9 @@ type serving struct {
 	proxied     atomic.Pointer[[]netip.Prefix] // --proxy-protocol
 	managed     managed
 	draining    atomic.Bool
+	service     *systemd.Service
+	accepting   []*acceptor  // the listeners, if the watchdog or sockets of systemd need them to be observed
+	reloading   atomic.Int64 // the time when the running reload began, 0 if none runs
 }
 
 func runServe(e *verb.Env, c *cli.Context) error {
@@ -72,11 +76,9 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	for _, w := range s.cf.Warnings {
 		s.warn(w)
 	}
+	s.openService()
 	s.logs.use(&opts, certs)
-	if s.srv, err = server.New(opts); err != nil {
-		return verb.Usagef("%s", strings.TrimPrefix(err.Error(), "server: "))
-	}
-	plain, tlsFirst, err := s.srv.ListenAll(c.Context)
+	plain, tlsFirst, err := s.listen(&opts)
 	if err != nil {
 		return err
 	}
@@ -102,6 +104,27 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	}
 	s.roots.keepSwept(s.srv, s.cf)
 	return s.logged(listeners, func() error { return s.serveAll(hup, closed, plain, tlsFirst) })
+}
+
+// listen makes the server and its listeners, or takes those over that systemd passes.
+func (s *serving) listen(opts *server.Options) (plain, tlsFirst []net.Listener, err error) {
+	plain, tlsFirst, err = s.cf.adopt(opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.srv, err = server.New(*opts); err != nil {
+		return nil, nil, verb.Usagef("%s", strings.TrimPrefix(err.Error(), "server: "))
+	}
+	adopted := len(plain)+len(tlsFirst) > 0
+	if !adopted {
+		if plain, tlsFirst, err = s.srv.ListenAll(s.c.Context); err != nil {
+			return nil, nil, err
+		}
+	}
+	if adopted || s.service.Watched() {
+		plain, tlsFirst = s.observed(plain), s.observed(tlsFirst)
+	}
+	return plain, tlsFirst, nil
 }
 
 // warn reports a warning about the configuration: on the terminal if the log is written for people, else
@@ -164,6 +187,15 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 		go func() { failed <- s.srv.ServeTLS(l) }()
 	}
 	changed := s.watchStored()
+	s.service.Ready(s.status())
+	unwatch := s.watch()
+	defer unwatch()
+	var status <-chan time.Time
+	if s.service.Present() {
+		tick := time.NewTicker(statusEvery)
+		defer tick.Stop()
+		status = tick.C
+	}
 	for done := false; !done; {
 		select {
 		case err := <-failed:
@@ -178,6 +210,10 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 			s.reload()
 		case answer := <-s.managed.reloads:
 			answer <- s.reload()
+		case answer := <-s.managed.checks:
+			answer <- s.check()
+		case <-status:
+			s.service.Status(s.status())
 		case <-s.managed.drains:
 			s.drain()
 		case <-s.managed.drained:
@@ -190,6 +226,7 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 	}
 	close(s.managed.ended)
 	grace := s.cf.Grace
+	s.stopping(grace)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.c.Context), grace)
 	defer cancel()
 	wait := time.AfterFunc(200*time.Millisecond, func() {

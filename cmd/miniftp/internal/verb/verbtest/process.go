@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -34,11 +35,23 @@ type Process struct {
 // StartServer starts the program as a server of root and waits until it listens.
 func StartServer(t *testing.T, root string, flags ...string) *Process {
 	t.Helper()
+	return Start(t, Command(t, Program(t), append(append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...), root)...))
+}
+
+// Command returns a command that is killed after five minutes, with a home of its own.
+func Command(t *testing.T, name string, args ...string) *exec.Cmd {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
-	p := &Process{t: t, log: make(chan string, 100_000)}
-	p.Cmd = exec.CommandContext(ctx, Program(t), append(append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...), root)...)
-	p.Cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	return cmd
+}
+
+// Start starts a command that runs miniftp serve, and waits until it listens.
+func Start(t *testing.T, cmd *exec.Cmd) *Process {
+	t.Helper()
+	p := &Process{t: t, Cmd: cmd, log: make(chan string, 100_000)}
 	stderr, err := p.Cmd.StderrPipe()
 	if err == nil {
 		err = p.Cmd.Start()
@@ -53,10 +66,16 @@ func StartServer(t *testing.T, root string, flags ...string) *Process {
 		}
 	}()
 	t.Cleanup(func() { _ = p.Cmd.Process.Kill() })
-	_, rest, _ := strings.Cut(p.Await("ftp://"), "ftp://")
-	p.Addr, _, _ = strings.Cut(rest, "/")
+	for p.Addr == "" {
+		if url := listenURL.FindStringSubmatch(p.Await("://")); url != nil {
+			p.Addr = url[1]
+		}
+	}
 	return p
 }
+
+// listenURL matches the URL of a listener in the banner.
+var listenURL = regexp.MustCompile(`^ *ftp(?:s|es)?://([^/]+)/`)
 
 // Await waits for a line that contains text and returns it.
 func (p *Process) Await(text string) string {
