@@ -66,8 +66,8 @@ func (cf *config) exposed() {
 			cf.Warn("%s, %s, is in %s, which is served: move it, or serve another directory", ftp.Printable(s.file), s.what, ftp.Printable(at))
 		}
 	}
-	if local.Geteuid() == 0 {
-		cf.Warn("running as root: a bug in the server could be used to become root; docs/configuration.md shows how to use port 21 without root")
+	if local.Geteuid() == 0 && cf.RunAs == "" {
+		cf.Warn("running as root: a bug in the server could be used to become root; use --run-as USER, or a service without root (docs/systemd.md)")
 	}
 }
 

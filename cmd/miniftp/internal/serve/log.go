@@ -93,13 +93,20 @@ func (cf *config) openLogFiles() (f logFiles, err error) {
 }
 
 // openLog opens the file that a setting names. O_NONBLOCK makes opening a pipe that nobody reads an
-// error rather than a wait.
+// error rather than a wait. With --run-as, that user must be able to open it again.
 func (cf *config) openLog(field *string) (*os.File, error) {
 	name := *field
 	if name == "" {
 		return nil, nil
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, 0o640)
+	const mode = 0o640
+	var f *os.File
+	var err error
+	if cf.becomes() {
+		f, err = cf.user.Append(name, mode)
+	} else {
+		f, err = os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, mode)
+	}
 	if err != nil {
 		return nil, cf.Located(field, verb.LocalProblem(name, err))
 	}

@@ -17,6 +17,7 @@ import (
 
 	"miniftp/cmd/miniftp/internal/connect"
 	"miniftp/cmd/miniftp/internal/local"
+	"miniftp/cmd/miniftp/internal/runas"
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/storage"
 	"miniftp/cmd/miniftp/internal/verb"
@@ -32,12 +33,14 @@ type config struct {
 	*settings.Config
 	nesting *fsroot.Nesting // of the directories in which users may write
 	trial   bool            // for config check: no file is written
+	user    *runas.User     // of --run-as; nil without it, or if it is not valid
 }
 
 // options returns the options of the server, without users, TLS and the log. Mistakes are added
 // to cf.Problems.
 func (cf *config) options() server.Options {
 	cf.checkPasswords()
+	cf.findUser()
 	o := server.Options{
 		Greeting: cf.Greeting, Hosts: cf.Names(&cf.Host),
 		PublicIP: cf.PublicIP, PublicIPAlways: cf.PublicIPAlways,

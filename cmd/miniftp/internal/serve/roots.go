@@ -128,6 +128,18 @@ func (r *roots) retire(cf *config) {
 	}
 }
 
+// forget closes the directories, so that they are opened again as the user that the process has become. No session may
+// use them yet.
+func (r *roots) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for spec, t := range r.trees {
+		if isDirectory(spec) {
+			t.replace(nil)
+		}
+	}
+}
+
 // end ends the sweeps and closes all trees.
 func (r *roots) end() {
 	r.stop()

@@ -63,6 +63,7 @@ type serving struct {
 func runServe(e *verb.Env, c *cli.Context) error {
 	s := &serving{e: e, c: c, cf: &config{Config: settings.New(c)}, roots: newRoots(c.Context), managed: newManaged()}
 	defer s.roots.end()
+	s.cf.prepareUser()
 	opts, certs := s.cf.prepare(s.roots)
 	if err := s.cf.Report(e); err != nil {
 		return err
@@ -85,7 +86,10 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	s.implicitTLS = len(opts.ListenTLS) > 0
 	s.proxied.Store(&opts.ProxyProtocol)
 	listeners := slices.Concat(plain, tlsFirst)
-	unmanage, err := s.manage(plain, tlsFirst)
+	unmanage := func() {}
+	if err = s.drop(); err == nil {
+		unmanage, err = s.manage(plain, tlsFirst)
+	}
 	if err != nil {
 		for _, l := range listeners {
 			_ = l.Close()

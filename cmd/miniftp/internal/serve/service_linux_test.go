@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -175,7 +176,7 @@ func TestStuck(t *testing.T) {
 		defer cancel()
 		return s.alive(ctx)
 	}
-	if err := briefly(); err != errLoop {
+	if err := briefly(); !errors.Is(err, errLoop) {
 		t.Error("no loop runs:", err)
 	}
 	s.reloading.Store(time.Now().UnixNano())
@@ -183,11 +184,11 @@ func TestStuck(t *testing.T) {
 		t.Error("it reloads:", err)
 	}
 	s.reloading.Store(time.Now().Add(-time.Hour).UnixNano())
-	if err := briefly(); err != errLoop {
+	if err := briefly(); !errors.Is(err, errLoop) {
 		t.Error("it reloads for an hour:", err)
 	}
 	go func() { <-s.managed.checks }()
-	for err = errLoop; err == errLoop; { // until the goroutine runs
+	for err = errLoop; errors.Is(err, errLoop); { // until the goroutine runs
 		err = briefly()
 	}
 	if err == nil || !strings.Contains(err.Error(), "lock") {

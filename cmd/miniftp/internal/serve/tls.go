@@ -113,7 +113,12 @@ func (cf *config) namedOrOwn(own bool, files []string) (*certificates, error) {
 	case own && cf.trial:
 		return trySelfSigned()
 	case own:
-		file, err := selfSigned()
+		file, err := "", error(nil)
+		if cf.becomes() { // the certificate must belong to the user, who may replace it later
+			err = cf.user.Do(func() error { file, err = selfSigned(); return err })
+		} else {
+			file, err = selfSigned()
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -23,7 +23,7 @@ func send(address, message string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if err := conn.SetWriteDeadline(time.Now().Add(sendTime)); err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ type Settings struct {
 	Sync           string
 	SharedState    string // s3://BUCKET/PREFIX
 	Control        string // the path of a socket, or "off"
+	RunAs          string // USER[:GROUP]
 	Grace          time.Duration
 
 	// [limits]; 0 means no limit where that is possible.

@@ -164,6 +164,7 @@ func placeRows(s *Settings) []row {
 		{value: text(&s.Sync, "off"), name: "sync", words: []string{"off", "file", "full"}, doc: "have `WHAT` on disk before an upload gets its 226 reply: off (nothing; the system writes it within seconds), file (the content) or full (content and name, so that the file survives a power failure)"},
 		{value: text(&s.SharedState, ""), restart: true, name: "shared-state", doc: "share quotas, the max-sessions of users, and bans with other servers of the same users, through the bucket `s3://BUCKET/PREFIX`", otherwise: "each server has its own", example: `"s3://ftp/state"`},
 		{value: text(&s.Control, ""), restart: true, path: true, noPath: ControlOff, name: "control", doc: "make the socket `PATH`, over which miniftp who, kick, drain, reload, ban and events manage the server", long: "off means none", otherwise: "a socket in the runtime directory of the user or service or, without one, in the state directory", example: `"/run/miniftp/control.sock"`},
+		{value: text(&s.RunAs, ""), restart: true, name: "run-as", doc: "become `USER[:GROUP]` before any client is served; for root only, who is needed for ports below 1024", long: "Listeners, logs and keys are opened before; everything else is read and written as USER. Without GROUP, the user has all their groups", otherwise: "the user who starts the server", example: `"ftp"`},
 		{value: span(&s.Grace, 10*time.Second), name: "grace", doc: "after a signal to stop, let running transfers continue for `DURATION`"},
 	}
 }

@@ -1,0 +1,136 @@
+package serve
+
+import (
+	"os"
+	"path/filepath"
+
+	"miniftp/cmd/miniftp/internal/local"
+	"miniftp/cmd/miniftp/internal/runas"
+	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/cmd/miniftp/internal/storage"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
+)
+
+// This file has what --run-as does. As root, the server reads its settings, certificates and keys, opens its logs and
+// listeners, and then becomes the user. It opens everything that clients see, and its socket, as that user.
+
+// findUser sets cf.user to the user of --run-as.
+func (cf *config) findUser() {
+	if cf.RunAs == "" || cf.user != nil {
+		return
+	}
+	var err error
+	if cf.user, err = runas.Lookup(cf.RunAs); err != nil {
+		cf.Wrong(&cf.RunAs, "%v", err)
+	}
+}
+
+// becomes reports whether the process is root and is going to become another user.
+func (cf *config) becomes() bool { return cf.user != nil && os.Geteuid() == 0 && !cf.trial }
+
+// runtimeDirectory is the runtime directory of a server that root starts without systemd. The verbs that manage a server look
+// there.
+const runtimeDirectory = "/run/miniftp"
+
+// prepareUser checks whether the process can become the user of --run-as, and sets what the environment says about the user.
+func (cf *config) prepareUser() {
+	cf.findUser()
+	if cf.user == nil {
+		return
+	}
+	needed, err := cf.user.Possible()
+	if err != nil {
+		cf.Wrong(&cf.RunAs, "%v", err)
+	}
+	if !needed {
+		return
+	}
+	_ = os.Setenv("HOME", cf.user.Home)
+	_ = os.Unsetenv("XDG_RUNTIME_DIR") // that of root
+	if cf.Given(&cf.Control) {
+		return
+	}
+	dir := os.Getenv("RUNTIME_DIRECTORY") // set by systemd
+	if dir == "" {
+		dir = runtimeDirectory
+	}
+	if err := cf.user.Directory(dir); err == nil {
+		_ = os.Setenv("RUNTIME_DIRECTORY", dir)
+	} else {
+		_ = os.Unsetenv("RUNTIME_DIRECTORY") // the socket is then in the state directory
+	}
+}
+
+// drop makes the process that of the user of --run-as, if it is not yet, and warns of what the user can't use.
+func (s *serving) drop() error {
+	if !s.cf.becomes() {
+		return nil
+	}
+	if err := s.cf.user.Drop(); err != nil {
+		return err
+	}
+	s.logs.log.Info("no longer root", "user", s.cf.user.Name, "uid", s.cf.user.UID, "gid", s.cf.user.GID)
+	s.roots.forget()
+	for _, w := range s.cf.unreadable() {
+		s.warn(w)
+	}
+	return s.checkRoots()
+}
+
+// unreadable returns a warning for each file that a reload reads but the user can't.
+func (cf *config) unreadable() (warnings []string) {
+	all := append([]string{cf.Path, cf.UsersFile, cf.TLSClientCA, cf.TLSFXPCA}, cf.TLSCert...)
+	for _, name := range append(all, cf.TLSKey...) {
+		if name == "" || storage.Is(name) {
+			continue
+		}
+		if _, _, err := local.ReadFile(name); err != nil {
+			warnings = append(warnings, "user "+ftp.Printable(cf.user.Name)+" can't read "+ftp.Printable(name)+", so a change of it needs a restart")
+		}
+	}
+	return warnings
+}
+
+// checkRoots warns of directories that the user can't open, or not write to although clients may. It returns an error if
+// no root of any client can be opened.
+func (s *serving) checkRoots() error {
+	var last error
+	opened := false
+	seen := map[string]bool{}
+	for _, a := range s.cf.Users {
+		spec := s.cf.RootOf(a)
+		if !isDirectory(spec) {
+			opened = true // it was opened before, and has nothing to do with the user
+			continue
+		}
+		if err := s.asUser(spec, a); err != nil {
+			last = err
+			if !seen[spec] {
+				s.warn(err.Error())
+			}
+		} else {
+			opened = true
+		}
+		seen[spec] = true
+	}
+	if !opened {
+		return last
+	}
+	return nil
+}
+
+// asUser returns an error if the root of a client can't be opened, and warns if it can't be written to.
+func (s *serving) asUser(spec string, a *settings.Account) error {
+	_, lease, err := s.roots.get(spec).acquire(s.roots.ctx)
+	if err != nil {
+		return verb.LocalProblem(spec, err)
+	}
+	_ = lease.Close()
+	if a.Writes() {
+		if err := local.MayCreate(filepath.Join(spec, "file")); err != nil {
+			s.warn("user " + ftp.Printable(a.Name) + " may write to " + ftp.Printable(spec) + ", but " + ftp.Printable(s.cf.user.Name) + ", as whom the server runs, may not")
+		}
+	}
+	return nil
+}
