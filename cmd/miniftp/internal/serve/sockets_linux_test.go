@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -258,4 +259,29 @@ func (g gate) Read([]byte) (int, error) {
 	close(g.begun)
 	<-g.open
 	return 0, io.EOF
+}
+
+// TestSocketActivate: a real socket of systemd starts the server with the first connection, which is served.
+func TestSocketActivate(t *testing.T) {
+	t.Parallel()
+	activate := verbtest.StockProgram(t, "systemd-socket-activate")
+	addr := fmt.Sprintf("127.%d.%d.8:2121", 64+os.Getpid()>>8%64, os.Getpid()%256) // no other process uses it
+	cmd := verbtest.Command(t, activate, "--listen="+addr, "--fdname=ftp", "--setenv=HOME", verbtest.Program(t), "serve", "--control", "off", "mem://")
+	first := make(chan string, 1)
+	go func() {
+		for limit := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			if word := knock(addr)(); word == "220" || time.Now().After(limit) {
+				first <- word
+				return
+			}
+		}
+	}()
+	p := verbtest.Start(t, cmd)
+	if p.Addr != addr {
+		t.Errorf("listens on %s, not on %s", p.Addr, addr)
+	}
+	if word := <-first; word != "220" {
+		t.Errorf("the first connection: %s", word)
+	}
+	p.Dial()
 }
