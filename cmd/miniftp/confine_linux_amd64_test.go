@@ -148,7 +148,9 @@ func (c *confinement) filter() ([]unix.SockFilter, error) {
 	}
 	const arch = 0xc000003e // AUDIT_ARCH_X86_64
 	p := []bpf.Instruction{
-		bpf.LoadAbsolute{Off: archOffset, Size: 4}, bpf.JumpIf{Cond: bpf.JumpEqual, Val: arch, SkipTrue: 1}, kill,
+		bpf.LoadAbsolute{Off: archOffset, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arch, SkipTrue: 1},
+		kill,
 		bpf.LoadAbsolute{Off: callOffset, Size: 4},
 	}
 	// when adds a rule for one call: the instructions look at its arguments.

@@ -83,8 +83,13 @@ func TestUnitWords(t *testing.T) {
 		key  string
 		want string
 	}{
-		{service, "Type", "notify-reload"}, {service, "RuntimeDirectory", "miniftp"}, {service, "NoNewPrivileges", "yes"}, {service, "ProtectSystem", "strict"},
-		{plain, "FileDescriptorName", "ftp"}, {secure, "FileDescriptorName", "ftps"}, {secure, "Service", "miniftp.service"},
+		{service, "Type", "notify-reload"},
+		{service, "RuntimeDirectory", "miniftp"},
+		{service, "NoNewPrivileges", "yes"},
+		{service, "ProtectSystem", "strict"},
+		{plain, "FileDescriptorName", "ftp"},
+		{secure, "FileDescriptorName", "ftps"},
+		{secure, "Service", "miniftp.service"},
 	} {
 		if !slices.Equal(c.in[c.key], []string{c.want}) {
 			t.Errorf("%s=%v, want %s", c.key, c.in[c.key], c.want)

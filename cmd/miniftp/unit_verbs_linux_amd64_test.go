@@ -19,8 +19,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 )
 
-// confinedServer starts a server under the restrictions of the unit, with most of what it can do, and returns its directory of
-// state. Files of clients are in in/root.
+// confinedServer starts a server under the restrictions of the unit, with most of what it can do, and returns the path of
+// its socket. Files of clients are in in/root.
 func confinedServer(t *testing.T, in string) (p *verbtest.Process, socket string) {
 	t.Helper()
 	for _, name := range []string{"root", "logs", "run"} {
@@ -212,7 +212,7 @@ func TestUnitCommands(t *testing.T) {
 		l.reply("greeting", "2")
 		if secured {
 			l.cmd("AUTH TLS", "2")
-			config := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(1), ServerName: "localhost"} //nolint:gosec // the test's own server
+			config := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(1), ServerName: "localhost"}
 			l.tls, l.conn = config, tls.Client(conn, config)
 			l.in = bufio.NewReader(l.conn)
 			l.cmd("PBSZ 0", "2")
@@ -226,9 +226,29 @@ func TestUnitCommands(t *testing.T) {
 	}
 	l := open(false)
 	for _, one := range []struct{ line, digits string }{
-		{"ACCT x", "25"}, {"SYST", "2"}, {"FEAT", "2"}, {"HELP STOR", "2"}, {"NOOP", "2"}, {"CLNT test", "2"}, {"CSID Name=x;", "2"}, {"LANG EN", "2"},
-		{"OPTS UTF8 ON", "2"}, {"OPTS MLST type;size;modify;perm;unique;", "2"}, {"TYPE I", "2"}, {"STRU F", "2"}, {"PWD", "2"}, {"MKD d", "2"}, {"CWD d", "2"}, {"CDUP", "2"},
-		{"ALLO 100", "2"}, {"AVBL", "2"}, {"SITE HELP", "2"}, {"SITE QUOTA", "2"}, {"SITE IDLE", "2"}, {"SITE UMASK 022", "2"}, {"STAT", "2"},
+		{"ACCT x", "25"},
+		{"SYST", "2"},
+		{"FEAT", "2"},
+		{"HELP STOR", "2"},
+		{"NOOP", "2"},
+		{"CLNT test", "2"},
+		{"CSID Name=x;", "2"},
+		{"LANG EN", "2"},
+		{"OPTS UTF8 ON", "2"},
+		{"OPTS MLST type;size;modify;perm;unique;", "2"},
+		{"TYPE I", "2"},
+		{"STRU F", "2"},
+		{"PWD", "2"},
+		{"MKD d", "2"},
+		{"CWD d", "2"},
+		{"CDUP", "2"},
+		{"ALLO 100", "2"},
+		{"AVBL", "2"},
+		{"SITE HELP", "2"},
+		{"SITE QUOTA", "2"},
+		{"SITE IDLE", "2"},
+		{"SITE UMASK 022", "2"},
+		{"STAT", "2"},
 	} {
 		l.cmd(one.line, one.digits)
 	}
@@ -269,10 +289,33 @@ func TestUnitCommands(t *testing.T) {
 	l.blocks = false
 	l.cmd("MODE S", "2")
 	for _, one := range []struct{ line, digits string }{
-		{"MLST f", "2"}, {"STAT f", "2"}, {"SIZE f", "2"}, {"MDTM f", "2"}, {"MFMT 20200102030405 f", "2"}, {"MDTM 20200102030406 f", "2"}, {"MFF Modify=20200102030407;UNIX.mode=0640; f", "2"},
-		{"HASH f", "2"}, {"XSHA256 f", "2"}, {"XSHA512 f", "2"}, {"XSHA1 f", "2"}, {"XMD5 f", "2"}, {"XCRC f", "2"}, {"OPTS HASH SHA-512", "2"}, {"HASH f", "2"},
-		{"SITE CHMOD 600 f", "2"}, {"SITE CHMOD 4755 f", "5"}, {"SITE UTIME 20200102030405 f", "2"}, {"SITE SYMLINK f link", "2"}, {"RNFR f", "3"}, {"RNTO d/g", "2"}, {"DELE d/g", "2"}, {"RMD d", "2"},
-		{"PASV", "2"}, {"ABOR", "2"}, {"REIN", "2"}, {"QUIT", "2"},
+		{"MLST f", "2"},
+		{"STAT f", "2"},
+		{"SIZE f", "2"},
+		{"MDTM f", "2"},
+		{"MFMT 20200102030405 f", "2"},
+		{"MDTM 20200102030406 f", "2"},
+		{"MFF Modify=20200102030407;UNIX.mode=0640; f", "2"},
+		{"HASH f", "2"},
+		{"XSHA256 f", "2"},
+		{"XSHA512 f", "2"},
+		{"XSHA1 f", "2"},
+		{"XMD5 f", "2"},
+		{"XCRC f", "2"},
+		{"OPTS HASH SHA-512", "2"},
+		{"HASH f", "2"},
+		{"SITE CHMOD 600 f", "2"},
+		{"SITE CHMOD 4755 f", "5"},
+		{"SITE UTIME 20200102030405 f", "2"},
+		{"SITE SYMLINK f link", "2"},
+		{"RNFR f", "3"},
+		{"RNTO d/g", "2"},
+		{"DELE d/g", "2"},
+		{"RMD d", "2"},
+		{"PASV", "2"},
+		{"ABOR", "2"},
+		{"REIN", "2"},
+		{"QUIT", "2"},
 	} {
 		l.cmd(one.line, one.digits)
 	}

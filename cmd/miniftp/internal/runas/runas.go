@@ -96,9 +96,9 @@ func (u *User) addGroups(found *user.User) error {
 
 // number returns the number of a user or group, or -1 if s is not one. The largest number means "no change" to the kernel.
 func number(s string) int {
-	n, err := strconv.ParseUint(s, 10, 32)
-	if err != nil || n >= 1<<32-1 {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || int64(n) >= 1<<32-1 {
 		return -1
 	}
-	return int(n)
+	return n
 }

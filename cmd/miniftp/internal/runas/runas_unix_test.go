@@ -31,7 +31,7 @@ func TestLookup(t *testing.T) {
 			t.Errorf("%s:77: %+v, %v", name, u, err)
 		}
 	}
-	if u, err := Lookup("4000000000:5"); err != nil || u.UID != 4000000000 || u.GID != 5 || u.Home != "" {
+	if u, err := Lookup("2000000000:5"); err != nil || u.UID != 2000000000 || u.GID != 5 || u.Home != "" {
 		t.Errorf("%+v, %v", u, err)
 	}
 	for _, bad := range []string{"", ":", "nobody:", "no such user", "-1:5", "4294967295:5", "5:4294967295", "root", "0:5"} {
