@@ -15,11 +15,12 @@ import (
 // This file has what --run-as does. As root, the server reads its settings, certificates and keys, opens its logs and
 // listeners, and then becomes the user. It opens everything that clients see, and its socket, as that user.
 
-// findUser sets cf.user to the user of --run-as.
+// findUser sets cf.user to the user of --run-as. Only the first call has an effect.
 func (cf *config) findUser() {
-	if cf.RunAs == "" || cf.user != nil {
+	if cf.RunAs == "" || cf.sought {
 		return
 	}
+	cf.sought = true
 	var err error
 	if cf.user, err = runas.Lookup(cf.RunAs); err != nil {
 		cf.Wrong(&cf.RunAs, "%v", err)
@@ -95,7 +96,7 @@ func (cf *config) unreadable() (warnings []string) {
 // checkRoots warns of directories that the user can't open, or not write to although clients may. It returns an error if
 // no root of any client can be opened.
 func (s *serving) checkRoots() error {
-	var last error
+	var failed []error
 	opened := false
 	seen := map[string]bool{}
 	for _, a := range s.cf.Users {
@@ -105,17 +106,19 @@ func (s *serving) checkRoots() error {
 			continue
 		}
 		if err := s.asUser(spec, a); err != nil {
-			last = err
 			if !seen[spec] {
-				s.warn(err.Error())
+				failed = append(failed, err)
 			}
 		} else {
 			opened = true
 		}
 		seen[spec] = true
 	}
-	if !opened {
-		return last
+	if !opened && len(failed) > 0 {
+		return failed[0]
+	}
+	for _, err := range failed {
+		s.warn(err.Error() + ": logins are refused until user " + ftp.Printable(s.cf.user.Name) + " can open it")
 	}
 	return nil
 }

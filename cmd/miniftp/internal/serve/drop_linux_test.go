@@ -223,7 +223,7 @@ func TestRunAsRefused(t *testing.T) {
 		cmd := verbtest.Command(t, program, append(append([]string{"serve", "--listen", "127.0.0.1:0"}, c.args...), c.dir)...)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(c.as), Gid: uint32(c.as)}}
 		out, _ := cmd.CombinedOutput()
-		if code := cmd.ProcessState.ExitCode(); code != c.code || !bytes.Contains(out, []byte(c.says)) {
+		if code := cmd.ProcessState.ExitCode(); code != c.code || bytes.Count(out, []byte(c.says)) != 1 {
 			t.Errorf("%v: exit %d, %s; want %d, %q", c.args, code, out, c.code, c.says)
 		}
 		if _, err := os.Lstat(c.check); c.check != "" && err == nil {

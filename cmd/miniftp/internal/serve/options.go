@@ -34,6 +34,7 @@ type config struct {
 	nesting *fsroot.Nesting // of the directories in which users may write
 	trial   bool            // for config check: no file is written
 	user    *runas.User     // of --run-as; nil without it, or if it is not valid
+	sought  bool            // findUser was called
 }
 
 // options returns the options of the server, without users, TLS and the log. Mistakes are added
