@@ -189,7 +189,7 @@ func TestRunAsRefused(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(program), 0o755); err != nil { // other users run it below
 		t.Fatal(err)
 	}
-	root, closed := openDir(t, testUID), openDir(t, 0)
+	root, closed, run := openDir(t, testUID), openDir(t, 0), openDir(t, 0)
 	if err := os.Chmod(closed, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -221,6 +221,7 @@ func TestRunAsRefused(t *testing.T) {
 		{0, []string{"--run-as", id, "--control", filepath.Join(closed, "socket")}, 8, "permission denied", root, ""},
 	} {
 		cmd := verbtest.Command(t, program, append(append([]string{"serve", "--listen", "127.0.0.1:0"}, c.args...), c.dir)...)
+		cmd.Env = append(cmd.Env, "RUNTIME_DIRECTORY="+filepath.Join(run, "miniftp")) // not that of this host
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(c.as), Gid: uint32(c.as)}}
 		out, _ := cmd.CombinedOutput()
 		if code := cmd.ProcessState.ExitCode(); code != c.code || bytes.Count(out, []byte(c.says)) != 1 {
