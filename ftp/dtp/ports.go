@@ -33,6 +33,7 @@ type Ports struct {
 	count  int                          // idle listeners of all addresses
 	sweeps *time.Timer                  // nil: no listener has been idle yet
 	open   map[netip.AddrPort]*listener // for a range: the listeners of its ports; nil: one is being opened
+	leases atomic.Int64
 }
 
 // Limits on idle listeners. As long as a local address has fewer than minIdle, a lease opens a new listener. So
@@ -83,6 +84,15 @@ func (p *Ports) lease(local netip.Addr, grace time.Duration) (*listener, error) 
 	if p == nil {
 		return listen(nil, netip.AddrPortFrom(local, 0))
 	}
+	l, err := p.find(local, grace)
+	if err == nil {
+		p.leases.Add(1)
+	}
+	return l, err
+}
+
+// find is lease without the count.
+func (p *Ports) find(local netip.Addr, grace time.Duration) (*listener, error) {
 	if l := p.takeIdle(local, minIdle); l != nil {
 		return l, nil
 	}
@@ -141,6 +151,7 @@ func (p *Ports) revoke(local netip.Addr, grace time.Duration) *listener {
 			p.mu.Unlock()
 			continue
 		}
+		p.leases.Add(-1)
 		l := &listener{TCPListener: oldest.TCPListener, addr: oldest.addr, ports: p, since: now}
 		p.open[l.addr] = l
 		p.mu.Unlock()
@@ -255,6 +266,7 @@ func (l *listener) close() {
 		return
 	}
 	l.state.Store(taken)
+	l.ports.leases.Add(-1)
 	l.ports.forget(l)
 }
 
@@ -265,6 +277,7 @@ func (l *listener) giveBack() {
 		_ = l.TCPListener.Close()
 		return
 	}
+	p.leases.Add(-1)
 	l.state.Store(taken) // an idle listener must not be revoked
 	local := l.addr.Addr()
 	p.mu.Lock()
