@@ -116,7 +116,7 @@ func TestIdleListenersAreBounded(t *testing.T) {
 	check(t, err)
 	defer ports.Close()
 	for i := range 3 * maxIdle {
-		l, err := ports.lease(netip.AddrFrom4([4]byte{127, 0, 2, byte(i + 1)}), time.Hour)
+		l, err := ports.lease(exclusive(netip.AddrFrom4([4]byte{127, 0, 2, byte(i + 1)})), nil)
 		if err != nil {
 			t.Skipf("only Linux has all of 127.0.0.0/8: %v", err)
 		}
@@ -126,7 +126,7 @@ func TestIdleListenersAreBounded(t *testing.T) {
 		t.Errorf("%d listeners of %d addresses are idle, want %d", ports.count, len(ports.idle), maxIdle)
 	}
 	ports.sweep()
-	l, err := ports.lease(home, time.Hour)
+	l, err := ports.lease(exclusive(home), nil)
 	check(t, err)
 	l.giveBack()
 	ports.sweep()

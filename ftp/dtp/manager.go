@@ -33,6 +33,14 @@ func (c *Config) timeout() time.Duration {
 	return DefaultTimeout
 }
 
+// sender returns c.Sender, or nil if c is nil.
+func (c *Config) sender() func(*net.TCPConn) (netip.AddrPort, error) {
+	if c == nil {
+		return nil
+	}
+	return c.Sender
+}
+
 // Errors of a Manager.
 var (
 	// ErrNoOffer is returned when a transfer starts without a preceding PORT, PASV, EPRT or EPSV.
@@ -69,15 +77,28 @@ func NewManager(cfg *Config, local, peer netip.AddrPort, observe func(ftp.Happen
 
 // Listen makes an offer to listen. It opens a port, or leases one that is open, and returns its
 // address, which the caller announces to the peer in PORT, EPRT, 227 or 229. If all
-// ports of the range are in use, the error is a *PortsError.
+// ports of the range are in use and none can be shared, the error is a *PortsError. Listen does not wait; see Queue.
 func (m *Manager) Listen() (netip.AddrPort, error) {
 	m.Close()
-	l, err := m.cfg.Ports.lease(m.local, m.cfg.timeout())
+	r := m.request()
+	l, err := m.cfg.Ports.lease(&r, nil)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
+	return m.listenOn(l), nil
+}
+
+func (m *Manager) listenOn(l *listener) netip.AddrPort {
 	m.next = &Opener{m: m, guard: m.guard, stance: ftp.Listens, addr: l.addr, ln: l}
-	return l.addr, nil
+	return l.addr
+}
+
+// request returns for whom a port of the next offer is leased.
+func (m *Manager) request() request {
+	return request{
+		local: m.local, peer: m.peer, cfg: m.cfg, alone: m.guard.AcceptAnyHost || m.guard.FXP,
+		picky: m.guard.Accept != nil, grace: m.cfg.timeout(),
+	}
 }
 
 // Dial makes an offer to dial the address that the peer has announced in PORT, EPRT, 227 or

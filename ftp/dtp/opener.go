@@ -143,17 +143,22 @@ func (o *Opener) Close() {
 		_ = o.dialing.Close()
 	}
 	if o.ln != nil {
-		o.ln.drain()
+		if !o.ln.isShared() {
+			o.ln.drain()
+		}
 		o.giveBack()
 	}
 }
 
 // giveBack ends the lease of the port, if there is one. If the peer has not connected to the port, it is closed:
 // the peer knows the address and may still connect, and the next lease would accept that connection as its own.
+// A shared port stays open for the others; see seat.leave.
 func (o *Opener) giveBack() {
 	switch {
 	case o.ln == nil:
 		return
+	case o.ln.isShared():
+		o.report(o.ln.seat.leave(o.accepted)...)
 	case o.accepted:
 		o.ln.giveBack()
 	default:
@@ -164,6 +169,9 @@ func (o *Opener) giveBack() {
 
 // accept waits until the peer connects. It drops connections that the Guard does not admit, and continues to wait.
 func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, error) {
+	if o.ln.isShared() {
+		return o.acceptShared(ctx, deadline)
+	}
 	if err := o.ln.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
@@ -178,9 +186,23 @@ func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, erro
 		}()
 	}
 	for {
+		if o.ln.wanted.Load() {
+			if o.ln.convert() {
+				return o.acceptShared(ctx, deadline)
+			}
+			if err := o.ln.SetDeadline(deadline); err != nil { // who wanted to join has moved it
+				return nil, err
+			}
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+		}
 		c, err := o.ln.AcceptTCP()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil, fmt.Errorf("%w within %v", ErrNobodyCame, o.m.cfg.timeout())
+			if o.ln.wanted.Load() && ctx.Err() == nil && time.Now().Before(deadline) {
+				continue
+			}
+			return nil, o.nobodyCame()
 		}
 		if err != nil {
 			return nil, err
@@ -188,7 +210,7 @@ func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, erro
 		remote := AddrPort(c.RemoteAddr())
 		if from := o.m.cfg.Sender; from != nil {
 			if remote, err = from(c); err != nil {
-				o.m.emit(ftp.StrangerRefused{Remote: remote})
+				o.report(remote)
 				_ = c.Close()
 				continue
 			}
@@ -198,9 +220,58 @@ func (o *Opener) accept(ctx context.Context, deadline time.Time) (net.Conn, erro
 			o.accepted = true
 			return c, nil
 		}
-		o.m.emit(ftp.StrangerRefused{Remote: remote})
+		o.report(remote)
 		_ = c.Close()
 	}
+}
+
+// acceptShared is accept on a port that is shared.
+func (o *Opener) acceptShared(ctx context.Context, deadline time.Time) (net.Conn, error) {
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	for {
+		if c, ok := o.nextArrival(); ok {
+			return c.open()
+		}
+		select {
+		case <-o.ln.seat.ready:
+		case <-timer.C:
+			return nil, o.nobodyCame()
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// nextArrival returns the oldest connection that has arrived for the seat and that the Guard admits. It does not wait.
+func (o *Opener) nextArrival() (arrival, bool) {
+	for {
+		c, ok, strangers := o.ln.seat.next()
+		o.report(strangers...)
+		if !ok {
+			return arrival{}, false
+		}
+		if o.guard.mayAccept(o.addr, c.remote, o.m.peer) {
+			o.accepted = true
+			if o.m.cfg.Sender != nil {
+				o.sender = c.remote
+			}
+			return c, true
+		}
+		o.report(c.remote)
+		c.close()
+	}
+}
+
+// report emits that these were refused.
+func (o *Opener) report(strangers ...netip.AddrPort) {
+	for _, from := range strangers {
+		o.m.emit(ftp.StrangerRefused{Remote: from})
+	}
+}
+
+func (o *Opener) nobodyCame() error {
+	return fmt.Errorf("%w within %v", ErrNobodyCame, o.m.cfg.timeout())
 }
 
 // dial dials the peer, from the local address of the control connection.

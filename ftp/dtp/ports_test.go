@@ -30,6 +30,11 @@ func ranged(t testing.TB, n uint16) *Ports {
 	return p
 }
 
+// exclusive is the request of a lease that shares its port with no other.
+func exclusive(local netip.Addr) *request {
+	return &request{local: local, peer: local, alone: true, grace: time.Hour}
+}
+
 // drains skips a test on systems where ports do not stay open between leases.
 func drains(t *testing.T) {
 	t.Helper()
@@ -157,7 +162,7 @@ func TestRangePerAddress(t *testing.T) {
 	ports := ranged(t, 1)
 	defer ports.Close()
 	for _, ip := range []netip.Addr{home, stranger} {
-		l, err := ports.lease(ip, time.Hour)
+		l, err := ports.lease(exclusive(ip), nil)
 		if err != nil {
 			if ip == stranger {
 				t.Skipf("no second loopback address: %v", err)
@@ -165,7 +170,7 @@ func TestRangePerAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.giveBack()
-		if _, err := ports.lease(ip, time.Hour); err == nil {
+		if _, err := ports.lease(exclusive(ip), nil); err == nil {
 			t.Errorf("%v: leased twice", ip)
 		}
 	}
@@ -188,7 +193,7 @@ func TestConcurrentLeasesNeverShareAPort(t *testing.T) {
 			for range 8 {
 				all.Go(func() {
 					for range 100 {
-						l, err := ports.lease(home, time.Hour)
+						l, err := ports.lease(exclusive(home), nil)
 						var pe *PortsError
 						if errors.As(err, &pe) && n > 0 {
 							continue
@@ -227,7 +232,7 @@ func TestStandingListeners(t *testing.T) {
 	check(t, err)
 	var ls []*listener
 	for range maxIdle + 5 {
-		l, err := ports.lease(home, time.Hour)
+		l, err := ports.lease(exclusive(home), nil)
 		check(t, err)
 		ls = append(ls, l)
 	}
@@ -237,7 +242,7 @@ func TestStandingListeners(t *testing.T) {
 	if n := len(ports.idle[home]); n != maxIdle {
 		t.Errorf("%d ports are open, want %d", n, maxIdle)
 	}
-	l, err := ports.lease(home, time.Hour)
+	l, err := ports.lease(exclusive(home), nil)
 	check(t, err)
 	if !slices.Contains(ls, l) {
 		t.Error("a new port was opened, although others are open and idle")
@@ -360,7 +365,7 @@ func TestRangeForAsMany(t *testing.T) {
 	for range 2 {
 		wg.Go(func() {
 			for range 2000 {
-				l, err := ports.lease(netip.AddrFrom4([4]byte{127, 0, 0, 1}), time.Minute)
+				l, err := ports.lease(exclusive(home), nil)
 				if err != nil {
 					t.Error(err)
 					return

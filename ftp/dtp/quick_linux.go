@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -47,6 +46,12 @@ func (o *Opener) startQuick(job Job, patience time.Duration) *Started {
 func (o *Opener) acceptNow() (sock socket) {
 	if o.m.cfg.Sender != nil { // it needs a connection that can wait
 		return socket{}
+	}
+	if o.ln.isShared() {
+		if c, ok := o.nextArrival(); ok {
+			sock = socket{open: true, fd: c.fd, remote: c.remote}
+		}
+		return sock
 	}
 	raw, err := o.ln.SyscallConn()
 	if err != nil {
@@ -176,29 +181,6 @@ func poll(fd int, events int16, patience time.Duration) int16 {
 		return 0
 	}
 	return fds[0].Revents
-}
-
-// sockaddr returns sa in the form of AddrPort: with the zone of a link-local address, which names the
-// interface.
-func sockaddr(sa syscall.Sockaddr) netip.AddrPort {
-	switch a := sa.(type) {
-	case *syscall.SockaddrInet4:
-		return AddrPort(&net.TCPAddr{IP: a.Addr[:], Port: a.Port})
-	case *syscall.SockaddrInet6:
-		return AddrPort(&net.TCPAddr{IP: a.Addr[:], Port: a.Port, Zone: zone(a.ZoneId)})
-	}
-	return netip.AddrPort{}
-}
-
-// zone returns the name that package net gives to the zone with that index.
-func zone(index uint32) string {
-	if index == 0 {
-		return ""
-	}
-	if i, err := net.InterfaceByIndex(int(index)); err == nil {
-		return i.Name
-	}
-	return strconv.FormatUint(uint64(index), 10)
 }
 
 // quickDownload sends as much of the file as the socket takes at once.

@@ -15,7 +15,7 @@ func (p *Ports) Usage() PortsUsage {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	u := PortsUsage{Size: p.within.Len(), Leases: int(p.leases.Load())}
+	u := PortsUsage{Size: p.within.Len(), Leases: int(p.leases.Load()), Waiting: len(p.queue)}
 	u.InUse = u.Leases
 	if !p.within.IsZero() {
 		u.InUse = len(p.open) - p.count
