@@ -34,6 +34,12 @@ const (
 	// idlePort is how long a port stays open without a lease. A client that moves many small files needs
 	// one again within a second. Ports are checked as often, so one may stay open twice as long.
 	idlePort = time.Minute
+	// acceptPause is the pause after a failed accept on a shared port. Usually no descriptor is free.
+	acceptPause = 50 * time.Millisecond
+)
+
+// These are variables only for tests.
+var (
 	// portWait is how long a session waits for a port before PASV is refused. Clients wait for a reply for 15 to 30 s
 	// or more, and then end the session, which is worse than a refusal.
 	portWait = 10 * time.Second
@@ -41,8 +47,6 @@ const (
 	// without a connection. A connection that was on its way then has arrived by that time, even if two segments were
 	// lost (TCP sends them again after 1 and 3 s). It is less than portWait, so a session can wait for its end.
 	lateCall = 5 * time.Second
-	// acceptPause is the pause after a failed accept on a shared port. Usually no descriptor is free.
-	acceptPause = 50 * time.Millisecond
 )
 
 // past is a deadline that ends every wait.

@@ -14,8 +14,10 @@ import (
 //   - A free port of a local address is left to those who wait there (reserved).
 //   - A seat on a shared port is left to those of the same peer that came earlier (outranked).
 //
-// So a peer with many sessions delays others only if they can't share its ports. Every end of a wait wakes the next
-// waiter of the same peer, so what one has not used is not lost.
+// So a peer with many sessions delays others only if they can't share its ports.
+//
+// No wake-up is lost: a waiter that is woken while it tries tries once more, and each end of a wait wakes the next,
+// which may have left something to that one. A waiter that finds nothing waits again, in its place.
 
 // maxWaiting bounds the queue. Each waiter costs a goroutine of its session.
 const maxWaiting = 1024
@@ -25,7 +27,7 @@ type waiter struct {
 	by    request
 	wake  chan struct{}
 	retry time.Time // when the peer is not late any more on one of the ports; only for the goroutine that waits
-	awake bool      // it was woken and has not tried yet; guarded by Ports.mu
+	awake bool      // it was woken, and has not tried since in vain; guarded by Ports.mu
 }
 
 // Turn is a place in the queue for a port. Manager.Queue returns it. It must end with Manager.ListenOn or Close.
@@ -107,7 +109,7 @@ func (p *Ports) enqueue(w *waiter) bool {
 	return true
 }
 
-// dequeue ends the wait of w. Others may use what it has left, or join it if it has got a port of its own.
+// dequeue ends the wait of w. Others may use what it has left, or join it if it has a port that is joinable.
 func (p *Ports) dequeue(w *waiter, joinable bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,9 +120,7 @@ func (p *Ports) dequeue(w *waiter, joinable bool) {
 		return
 	}
 	p.wakePeer(w.by.local, w.by.peer)
-	if w.awake {
-		p.wakeFree(w.by.local)
-	}
+	p.wakeFree(w.by.local)
 	if joinable {
 		p.wakeOthers(w.by.local, w.by.peer)
 	}
@@ -144,16 +144,15 @@ func (p *Ports) outranked(r *request, w *waiter) bool {
 	return len(p.queue) > 0 && p.first(w, func(v *waiter) bool { return v.by.local == r.local && v.by.peer == r.peer && !v.by.alone })
 }
 
-// first reports whether a waiter of that kind comes before w. None comes before one that was woken. p.mu is held.
+// first reports whether a waiter of that kind comes before w: an earlier one or, if w was woken, an earlier one that was
+// woken, too. p.mu is held.
 func (p *Ports) first(w *waiter, kind func(*waiter) bool) bool {
-	if w != nil && w.awake {
-		return false
-	}
+	woken := w != nil && w.awake
 	for _, v := range p.queue {
 		if v == w {
 			return false
 		}
-		if kind(v) {
+		if (!woken || v.awake) && kind(v) {
 			return true
 		}
 	}
@@ -188,21 +187,13 @@ func (p *Ports) wakeOthers(local, peer netip.Addr) {
 	}
 }
 
-// wakeFirst wakes the first waiter of that kind that is not awake. If all are, the first tries once more. p.mu is held.
+// wakeFirst wakes the first waiter of that kind that does not know of something else already. p.mu is held.
 func (p *Ports) wakeFirst(kind func(*waiter) bool) {
-	var first *waiter
 	for _, v := range p.queue {
-		switch {
-		case !kind(v):
-		case !v.awake:
+		if len(v.wake) == 0 && kind(v) {
 			v.rouse()
 			return
-		case first == nil:
-			first = v
 		}
-	}
-	if first != nil {
-		first.rouse()
 	}
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"strings"
@@ -21,7 +22,10 @@ func dataRows() []row {
 var onlyEPSV = ftp.NewReply(503, "You said EPSV ALL: only EPSV is allowed until the next login.")
 
 // pasv listens on a passive port and replies with its address.
-func (s *session) pasv(string) ftp.Reply {
+func (s *session) pasv(string) ftp.Reply { return s.passive("PASV") }
+
+// passive is PASV, or CPSV.
+func (s *session) passive(verb string) ftp.Reply {
 	switch {
 	case s.params.OnlyEPSV:
 		return onlyEPSV
@@ -29,14 +33,41 @@ func (s *session) pasv(string) ftp.Reply {
 		return ftp.NewReply(425, "PASV can't name an IPv6 address: use EPSV.")
 	}
 	s.fxp.cpsv = false
+	return s.listen(verb, func(addr netip.AddrPort) ftp.Reply {
+		s.fxp.cpsv = verb == "CPSV"
+		s.said227 = true
+		addr = s.announced(addr)
+		s.emit(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Said: "227"})
+		return ftp.NewReply(227, ftp.Format227(addr))
+	})
+}
+
+// listen listens on a passive port and replies with offer. If all ports are in use, a task waits for one.
+func (s *session) listen(verb string, offer func(netip.AddrPort) ftp.Reply) ftp.Reply {
 	addr, err := s.data.Listen()
-	if err != nil {
+	if err == nil {
+		return offer(addr)
+	}
+	if used := (*dtp.PortsError)(nil); !errors.As(err, &used) {
 		return noPort(err)
 	}
-	s.said227 = true
-	addr = s.announced(addr)
-	s.emit(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Said: "227"})
-	return ftp.NewReply(227, ftp.Format227(addr))
+	turn := s.data.Queue()
+	j := &task{cmd: ftp.Command{Verb: verb}, inTurn: true, forPort: true}
+	j.work = func(ctx context.Context, _ *task) dtp.Result { return dtp.Result{Err: turn.Wait(ctx)} }
+	j.finish = func(res dtp.Result) ftp.Reply {
+		switch {
+		case res.Err == nil:
+			return offer(s.data.ListenOn(turn))
+		case errors.Is(res.Err, errPanicked):
+			return ftp.NewReply(451, "Internal error of the server.")
+		case s.stopping.Load() || s.ctx().Err() != nil:
+			return ftp.NewReply(421, s.stopText())
+		case errors.Is(res.Err, errAborted):
+			return ftp.Replyf(425, "%s was aborted.", verb)
+		}
+		return noPort(res.Err)
+	}
+	return s.start(j)
 }
 
 // announced returns the address to announce in a 227 for a port that this end listens on.
@@ -70,14 +101,12 @@ func (s *session) epsv(arg string) ftp.Reply {
 		return ftp.NewReply(522, "Only the network protocols 1 and 2 are known, use ("+s.family()+")")
 	}
 	s.fxp.cpsv = false
-	addr, err := s.data.Listen()
-	if err != nil {
-		return noPort(err)
-	}
-	s.said227 = false
-	addr = netip.AddrPortFrom(addr.Addr(), s.announcedPort(addr.Port()))
-	s.emit(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Said: "229"})
-	return ftp.NewReply(229, ftp.Format229(addr.Port()))
+	return s.listen("EPSV", func(addr netip.AddrPort) ftp.Reply {
+		s.said227 = false
+		addr = netip.AddrPortFrom(addr.Addr(), s.announcedPort(addr.Port()))
+		s.emit(ftp.DataOffered{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Said: "229"})
+		return ftp.NewReply(229, ftp.Format229(addr.Port()))
+	})
 }
 
 // port receives the address on which the client listens. The server will dial it.
@@ -136,7 +165,7 @@ func (s *session) wrongFamily() ftp.Reply {
 func noPort(err error) ftp.Reply {
 	var used *dtp.PortsError
 	if errors.As(err, &used) {
-		return ftp.NewReply(425, "All passive ports are in use. Try again in a moment.")
+		return ftp.NewReply(425, "All passive ports are in use: use fewer connections at once, or ask the administrator for more ports (passive-ports).")
 	}
 	return ftp.NewReply(425, "The server can't open a port to listen on.")
 }

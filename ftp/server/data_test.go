@@ -281,9 +281,10 @@ func TestNoDataConnection(t *testing.T) {
 	}
 }
 
-// Passive ports come from the configured range. If all are in use, the reply is a 425 that says so; a released
-// port is used again.
+// Passive ports come from the configured range. If all are in use by the same address, a session waits for one that is
+// released, and gets a 425 that says why if none is.
 func TestPassivePortRange(t *testing.T) {
+	parallel(t)
 	lo := testutil.FreePorts(t, 2)
 	s := serve(t, oneFile(t, "x"), func(o *server.Options) { o.PassivePorts = dtp.PortRange{First: lo, Last: lo + 1} })
 	a, b, c := s.login(t, "ro"), s.login(t, "ro"), s.login(t, "ro")
@@ -295,14 +296,18 @@ func TestPassivePortRange(t *testing.T) {
 				t.Errorf("port %d is not in %d-%d", port, lo, lo+1)
 			}
 		}
-		if r := c.cmd("EPSV", 425); !strings.Contains(r.Text(), "in use") {
-			t.Errorf("%q does not say why", r.Text())
-		}
-		c.cmd("PASV", 425)
+		c.send("EPSV")
 		a.cmd("ABOR", 226) // releases the port
+		c.want(229)
+		c.cmd("ABOR", 226)
 		if got := string(c.get("RETR /f")); got != "x" {
 			t.Errorf("got %q", got)
 		}
+	}
+	a.cmd("EPSV", 229)
+	b.cmd("EPSV", 229)
+	if r := c.cmd("EPSV", 425); !strings.Contains(r.Text(), "in use") || !strings.Contains(r.Text(), "passive-ports") {
+		t.Errorf("%q does not say why, or what helps", r.Text())
 	}
 }
 

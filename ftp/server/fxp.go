@@ -92,9 +92,7 @@ func (s *session) cpsv(string) ftp.Reply {
 	if s.params.Protection != ftp.Private {
 		return ftp.NewReply(503, "Send PROT P before CPSV, or use PASV.")
 	}
-	r := s.pasv("")
-	s.fxp.cpsv = r.Code == 227
-	return r
+	return s.passive("CPSV")
 }
 
 // reversed reports whether this server is the TLS client of a transfer. Listings go to the client itself,

@@ -183,6 +183,8 @@ func (s *session) inputFailed(err error) {
 		s.emitRefused("a line is too long", ftp.ReasonOther)
 		s.reply(ftp.Command{}, ftp.Replyf(500, "A line may have %d bytes at most. Goodbye.", maxLine))
 		s.dead = err
+	case s.task != nil && s.task.forPort && (len(s.held) == 0 || !errors.Is(err, io.EOF)):
+		s.dead = errHungUp // nobody will use the port
 	case s.quitHeld(), s.isScript(), s.mayBeWhole(): // no more lines, but what runs may be completed
 		s.endInput()
 	case !errors.Is(err, io.EOF):
@@ -264,10 +266,13 @@ func (s *session) park() {
 }
 
 // stop asks the session to end as soon as no transfer runs. A login is aborted at once, because it may wait
-// long for its turn. Any goroutine may call stop.
+// long for its turn, and so is the wait for a port. Any goroutine may call stop.
 func (s *session) stop() {
 	s.stopping.Store(true)
 	if j := s.login.Load(); j != nil {
+		j.abort(errHungUp)
+	}
+	if j := s.running.Load(); j != nil && j.forPort {
 		j.abort(errHungUp)
 	}
 	s.alarm.wake()

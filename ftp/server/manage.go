@@ -38,7 +38,7 @@ func (s *Server) Progress(id uint64) (moved, total int64, ok bool) {
 		return 0, 0, false
 	}
 	j := sess.running.Load()
-	if j == nil {
+	if j == nil || j.forPort {
 		return 0, 0, false
 	}
 	return j.moved.Load(), j.total, true

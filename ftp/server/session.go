@@ -91,7 +91,7 @@ type session struct {
 
 	// Shared with other goroutines.
 	login    atomic.Pointer[task] // the running task, if it is a login
-	running  atomic.Pointer[task] // the running task, if it is a transfer
+	running  atomic.Pointer[task] // the running task, if it is a transfer or waits for a port
 	kicked   atomic.Bool          // stopping, because of Kick
 	stopping atomic.Bool          // end as soon as no transfer runs
 	dropped  atomic.Bool          // stopping, because another session needs the place

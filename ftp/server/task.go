@@ -35,7 +35,10 @@ type task struct {
 	unique bool    // STOU: the 150 names the file
 	digest *digest // of an upload; may be nil
 	login  bool    // USER or PASS: ABOR does not stop it, the end of the server does
-	inTurn bool    // no command is answered before it ends, not even NOOP
+	// forPort is set while PASV or EPSV waits for a port: the end of the session stops it, and so does the end of the
+	// client's side unless more commands are held.
+	forPort bool
+	inTurn  bool // no command is answered before it ends, not even NOOP
 	// afterHangUp, if not 0, is how long the task may continue after the client has closed its side of the
 	// control connection: the client may be gone. A transfer needs no such limit, because its data connection
 	// shows when the client is gone.
@@ -94,9 +97,9 @@ func (s *session) start(j *task) ftp.Reply {
 	j.ctx, j.cancel = context.WithCancelCause(s.ctx())
 	j.wake = s.alarm.wake
 	s.task = j
-	if j.opener != nil {
+	if j.opener != nil || j.forPort {
 		s.running.Store(j)
-		if s.kicked.Load() { // Kick may have been called before the task was stored
+		if s.kicked.Load() || j.forPort && s.stopping.Load() { // they may have been set before the task was stored
 			j.abort(errKicked)
 		}
 	}

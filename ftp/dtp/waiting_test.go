@@ -1,0 +1,291 @@
+//go:build unix
+
+package dtp
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"miniftp/ftp"
+)
+
+// waits starts the wait of m for a port and returns when it is in the queue.
+func waits(ctx context.Context, t testing.TB, m *Manager) (*Turn, <-chan error) {
+	t.Helper()
+	refusedPort(t, m)
+	ports := m.cfg.Ports
+	before := ports.Usage().Waiting
+	turn, done := m.Queue(), make(chan error, 1)
+	go func() { done <- turn.Wait(ctx) }()
+	within(t, func() bool {
+		for ports.Usage().Waiting == before {
+			time.Sleep(time.Millisecond)
+		}
+		return true
+	})
+	return turn, done
+}
+
+// Sessions of one address take turns, first come, first served, and nobody takes the turn of another.
+func TestSessionsOfOneAddressTakeTurns(t *testing.T) {
+	const n = 20
+	ms, _, port := guests(t, &Config{}, 1)
+	var turns []*Turn
+	var dones []<-chan error
+	var waiting []*Manager
+	for range n {
+		m, _ := manageFor(t, ms[0].cfg, guest(0))
+		turn, done := waits(t.Context(), t, m)
+		turns, dones, waiting = append(turns, turn), append(dones, done), append(waiting, m)
+	}
+	m := ms[0]
+	for i := range n {
+		opensTo(t, takeOffer(t, m), call(t, guest(0), port))
+		refusedPort(t, m) // the port is for those who wait
+		check(t, within(t, func() error { return <-dones[i] }))
+		for j := i + 1; j < n; j++ {
+			if len(dones[j]) > 0 {
+				t.Fatalf("%d was served before its turn", j)
+			}
+		}
+		m = waiting[i]
+		if addr := m.ListenOn(turns[i]); addr != port {
+			t.Errorf("leased %v", addr)
+		}
+	}
+}
+
+// While sessions of one address wait, those of others still share the port.
+func TestWaitersDoNotDelayOtherAddresses(t *testing.T) {
+	ms, _, port := guests(t, &Config{}, 1)
+	m, _ := manageFor(t, ms[0].cfg, guest(0))
+	turn, done := waits(t.Context(), t, m)
+	other, _ := manageFor(t, ms[0].cfg, guest(1))
+	_, err := other.Listen()
+	check(t, err)
+	opensTo(t, takeOffer(t, other), call(t, guest(1), port))
+	opensTo(t, takeOffer(t, ms[0]), call(t, guest(0), port)) // ends the share, or leaves a seat
+	check(t, within(t, func() error { return <-done }))
+	turn.Close()
+}
+
+// A lease that can't be shared waits for a port of its own, and is not passed over.
+func TestLoneLeaseWaits(t *testing.T) {
+	ms, _, port := guests(t, &Config{}, 2)
+	lone, _ := manageFor(t, &Config{Side: ftp.ServerPI, Ports: ms[0].cfg.Ports, Guard: Guard{AcceptAnyHost: true}}, guest(2))
+	turn, done := waits(t.Context(), t, lone)
+	opensTo(t, takeOffer(t, ms[0]), call(t, guest(0), port))
+	opensTo(t, takeOffer(t, ms[1]), call(t, guest(1), port))
+	refusedPort(t, ms[0])
+	check(t, within(t, func() error { return <-done }))
+	lone.ListenOn(turn)
+	refusedPort(t, ms[0])
+	opensTo(t, takeOffer(t, lone), call(t, stranger, port))
+}
+
+// The wait ends with its context, or after portWait. It leaves nothing in the queue, and the next in it is not forgotten.
+func TestWaitEnds(t *testing.T) {
+	shorten(t, &portWait, 300*time.Millisecond)
+	ms, _, port := guests(t, &Config{}, 1)
+	var used *PortsError
+	if err := ms[0].Queue().Wait(t.Context()); !errors.As(err, &used) || used.Waited != portWait {
+		t.Errorf("%v, want a *PortsError after %v", err, portWait)
+	}
+	portWait = patience
+	why := errors.New("why")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	_, first := waits(ctx, t, mustManage(t, ms[0]))
+	turn, second := waits(t.Context(), t, mustManage(t, ms[0]))
+	cancel(why)
+	if err := within(t, func() error { return <-first }); !errors.Is(err, why) {
+		t.Error(err)
+	}
+	opensTo(t, takeOffer(t, ms[0]), call(t, guest(0), port))
+	check(t, within(t, func() error { return <-second }))
+	if u := ms[0].cfg.Ports.Usage(); u.Waiting != 0 || u.Leases != 1 {
+		t.Errorf("%+v", u)
+	}
+	turn.Close()
+	if u := ms[0].cfg.Ports.Usage(); u != (PortsUsage{Size: 1}) {
+		t.Errorf("%+v", u)
+	}
+}
+
+// mustManage returns another Manager for the peer of m.
+func mustManage(t testing.TB, m *Manager) *Manager {
+	t.Helper()
+	other, _ := manageFor(t, m.cfg, m.peer)
+	return other
+}
+
+// The queue is bounded.
+func TestQueueIsBounded(t *testing.T) {
+	ms, _, _ := guests(t, &Config{}, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for range maxWaiting {
+		all.Go(func() { _ = ms[0].Queue().Wait(ctx) })
+	}
+	within(t, func() bool {
+		for ms[0].cfg.Ports.Usage().Waiting < maxWaiting {
+			time.Sleep(time.Millisecond)
+		}
+		return true
+	})
+	var used *PortsError
+	if err := ms[0].Queue().Wait(ctx); !errors.As(err, &used) || used.Waited != 0 {
+		t.Error(err)
+	}
+	cancel()
+	all.Wait()
+}
+
+// Many sessions of few addresses use few ports in every possible way at once: they offer, wait, call early or not at all,
+// cancel, and strangers call, too. No session ever gets the connection of another, each gets its own, and in the end
+// nothing is left.
+func TestPortsModel(t *testing.T) {
+	manyAddresses(t)
+	for _, n := range []uint16{1, 3} {
+		t.Run(fmt.Sprintf("%d ports", n), func(t *testing.T) {
+			noLeaks(t)
+			shorten(t, &lateCall, 20*time.Millisecond)
+			shorten(t, &portWait, time.Minute)
+			m := &model{t: t, cfg: &Config{Side: ftp.ServerPI, Ports: ranged(t, n), Timeout: time.Minute}}
+			var all sync.WaitGroup
+			for i := range 40 {
+				r := rand.New(rand.NewPCG(uint64(i), uint64(n)))
+				all.Go(func() {
+					for range 50 {
+						m.session(r, guest(i%8), i%13 == 0)
+					}
+				})
+			}
+			all.Wait()
+			if u := m.cfg.Ports.Usage(); u != (PortsUsage{Size: int(n)}) {
+				t.Errorf("left: %+v", u)
+			}
+			if m.opened.Load() < 500 || m.shared.Load() < 100 {
+				t.Errorf("only %d connections and %d shared leases", m.opened.Load(), m.shared.Load())
+			}
+			m.cfg.Ports.Close()
+		})
+	}
+}
+
+// model is what the sessions of TestPortsModel have in common.
+type model struct {
+	t              *testing.T
+	cfg            *Config
+	ids            atomic.Uint32
+	opened, shared atomic.Int32
+}
+
+// session is one session with one lease.
+func (m *model) session(r *rand.Rand, peer netip.Addr, lone bool) {
+	mgr := NewManager(m.cfg, netip.AddrPortFrom(home, 2121), netip.AddrPortFrom(peer, 4000), nil)
+	mgr.Admit(Guard{AcceptAnyHost: lone})
+	defer mgr.Close()
+	port, ok := m.offer(mgr, r)
+	if !ok {
+		return
+	}
+	if mgr.next.ln.isShared() {
+		m.shared.Add(1)
+	}
+	kind := r.IntN(6)
+	if kind == 0 { // nobody calls
+		return
+	}
+	if kind == 1 && !lone {
+		if c, err := dialFrom(stranger, port); err == nil {
+			defer c.Close()
+		}
+	}
+	if kind == 2 { // the client calls, and there is no transfer
+		if c, err := dialFrom(peer, port); err == nil {
+			_ = c.Close()
+		}
+		return
+	}
+	id := binary.BigEndian.AppendUint32(nil, m.ids.Add(1))
+	client := make(chan error, 1)
+	go func() {
+		c, err := dialFrom(peer, port)
+		if err == nil {
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(time.Minute))
+			if _, err = c.Write(id); err == nil {
+				_, err = io.ReadAll(c)
+			}
+		}
+		client <- err
+	}()
+	if r.IntN(2) == 0 {
+		time.Sleep(time.Duration(r.IntN(500)) * time.Microsecond)
+	}
+	o, err := mgr.Take()
+	if err == nil {
+		err = m.open(o, id)
+	}
+	if err = errors.Join(err, <-client); err != nil {
+		m.t.Errorf("%v: %v", peer, err)
+	}
+}
+
+// open opens the data connection and checks whose it is.
+func (m *model) open(o *Opener, id []byte) error {
+	c, err := o.Open(context.Background())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	m.opened.Add(1)
+	got := make([]byte, len(id))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, id) {
+		return fmt.Errorf("session %x got the connection of %x, %v", id, got, err)
+	}
+	return nil
+}
+
+// offer makes an offer, after a wait if needed. Some waits are cancelled.
+func (m *model) offer(mgr *Manager, r *rand.Rand) (netip.AddrPort, bool) {
+	port, err := mgr.Listen()
+	if err == nil {
+		return port, true
+	}
+	var used *PortsError
+	if !errors.As(err, &used) {
+		m.t.Error(err)
+		return port, false
+	}
+	turn := mgr.Queue()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if r.IntN(6) == 0 {
+		time.AfterFunc(time.Duration(r.IntN(int(20*time.Millisecond))), cancel)
+	}
+	if err = turn.Wait(ctx); err != nil {
+		if ctx.Err() == nil {
+			m.t.Errorf("not served: %v", err)
+		}
+		return port, false
+	}
+	return mgr.ListenOn(turn), true
+}
+
+func dialFrom(from netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), Timeout: time.Minute}
+	return d.Dial("tcp", to.String())
+}
