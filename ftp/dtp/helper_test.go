@@ -187,6 +187,12 @@ func call(t testing.TB, from netip.Addr, to netip.AddrPort) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
+// dialFrom dials to from an address, outside of the goroutine of the test.
+func dialFrom(from netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), Timeout: time.Minute}
+	return d.Dial("tcp", to.String())
+}
+
 // hungUp checks that the other end has closed or reset c without sending a byte.
 func hungUp(t testing.TB, c net.Conn) {
 	t.Helper()

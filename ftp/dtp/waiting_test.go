@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -283,9 +282,4 @@ func (m *model) offer(mgr *Manager, r *rand.Rand) (netip.AddrPort, bool) {
 		return port, false
 	}
 	return mgr.ListenOn(turn), true
-}
-
-func dialFrom(from netip.Addr, to netip.AddrPort) (net.Conn, error) {
-	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), Timeout: time.Minute}
-	return d.Dial("tcp", to.String())
 }
