@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -403,6 +405,20 @@ func TestSenderOfASharedPort(t *testing.T) {
 			t.Errorf("%q, %v from %v", b, err, o.sender)
 		}
 	}
+	early := call(t, home, port)
+	within(t, func() bool {
+		for len(cfg.Ports.open[port].share.asked()) < 2 {
+			time.Sleep(time.Millisecond)
+		}
+		return true
+	})
+	m, _ := manageFor(t, cfg, netip.AddrFrom4([4]byte{203, 0, 113, 7}))
+	_, err := m.Listen()
+	check(t, err)
+	_, err = early.Write([]byte{7}) // says whose it is after the lease, but came before it
+	check(t, err)
+	hungUp(t, early)
+	m.Close()
 	ms[2].Close() // the last lease ends the wait for the silent one
 	hungUp(t, silent)
 }
@@ -487,4 +503,11 @@ func TestPortsErrorText(t *testing.T) {
 	if e.Waited = time.Second; !strings.Contains(e.Error(), "within 1s") {
 		t.Error(fmt.Sprint(e))
 	}
+}
+
+// asked returns the connections whose Sender is asked.
+func (sh *share) asked() []*net.TCPConn {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return slices.Collect(maps.Keys(sh.headers))
 }
