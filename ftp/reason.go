@@ -26,6 +26,7 @@ const (
 	ReasonTLSRequired               // the command, or PROT C, needs TLS
 	ReasonCCC                       // CCC, which would end TLS on the control connection
 	ReasonHashTimeout               // a hash took too long
+	ReasonPassivePorts              // all passive ports are in use
 
 	// The following reasons do not occur in Refused. They are for Observers that classify
 	// DataFailed and StrangerRefused.
@@ -55,6 +56,7 @@ var reasons = [...]string{
 	ReasonTLSRequired:        "TLS required",
 	ReasonCCC:                "TLS stays on the control connection",
 	ReasonHashTimeout:        "hash timeout",
+	ReasonPassivePorts:       "no passive port free",
 	ReasonForeignHost:        "data connection with another host",
 	ReasonLowPort:            "data connection to a low port",
 	ReasonNotResumed:         "TLS session not resumed",

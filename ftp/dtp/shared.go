@@ -41,7 +41,7 @@ const (
 	maxArrivals  = 8   // connections of one seat that its Opener has not taken; an honest client makes one
 	maxStrangers = 64  // that are not yet reported; more are closed without a report
 	maxLate      = 256 // late peers; if there are more, nobody can join the port for a while
-	maxHeaders   = 64  // connections whose sender is not yet known
+	maxHeaders   = 512 // connections whose sender is not yet known; only a balancer that sends no header holds one for long
 	maxAccepts   = 64  // without a pause for those who wait for the lock
 )
 

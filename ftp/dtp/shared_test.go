@@ -305,6 +305,23 @@ func TestEarlyCallerOfASharedPort(t *testing.T) {
 	opensTo(t, takeOffer(t, m), call(t, guest(2), port))
 }
 
+// Nor does one that has arrived and that the port's goroutine has not seen yet.
+func TestEarlyCallerIsStillInTheBacklog(t *testing.T) {
+	ms, _, port := guests(t, &Config{}, 2)
+	sh := ms[0].cfg.Ports.open[port].share
+	for i := range 20 {
+		m, _ := manageFor(t, ms[0].cfg, guest(2+i))
+		listening := make(chan error, 1)
+		sh.mu.Lock()
+		go func() { _, err := m.Listen(); listening <- err }()
+		time.Sleep(time.Millisecond) // now it most likely waits for the lock, and is faster than the port's goroutine
+		early := call(t, guest(2+i), port)
+		sh.mu.Unlock()
+		check(t, within(t, func() error { return <-listening }))
+		hungUp(t, early)
+	}
+}
+
 // A peer whose lease has ended without its connection can't lease the shared port again for a while, and a connection
 // that comes late is closed.
 func TestLateCaller(t *testing.T) {

@@ -79,6 +79,17 @@ func TestWaitersDoNotDelayOtherAddresses(t *testing.T) {
 	turn.Close()
 }
 
+// A seat that is left goes to the next session of the same address, while others still use the port.
+func TestSeatIsPassedOn(t *testing.T) {
+	ms, _, port := guests(t, &Config{}, 2)
+	m, _ := manageFor(t, ms[0].cfg, guest(1))
+	turn, done := waits(t.Context(), t, m)
+	opensTo(t, takeOffer(t, ms[1]), call(t, guest(1), port))
+	check(t, within(t, func() error { return <-done }))
+	m.ListenOn(turn)
+	opensTo(t, takeOffer(t, m), call(t, guest(1), port))
+}
+
 // A lease that can't be shared waits for a port of its own, and is not passed over.
 func TestLoneLeaseWaits(t *testing.T) {
 	ms, _, port := guests(t, &Config{}, 2)
@@ -252,8 +263,11 @@ func (m *model) open(o *Opener, id []byte) error {
 	m.opened.Add(1)
 	got := make([]byte, len(id))
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
-	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, id) {
-		return fmt.Errorf("session %x got the connection of %x, %v", id, got, err)
+	if _, err := io.ReadFull(c, got); err != nil {
+		return err
+	}
+	if !bytes.Equal(got, id) {
+		return fmt.Errorf("session %x got the connection of %x", id, got)
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func (s *session) listen(verb string, offer func(netip.AddrPort) ftp.Reply) ftp.
 		return offer(addr)
 	}
 	if used := (*dtp.PortsError)(nil); !errors.As(err, &used) {
-		return noPort(err)
+		return s.noPort(verb, err)
 	}
 	turn := s.data.Queue()
 	j := &task{cmd: ftp.Command{Verb: verb}, inTurn: true, forPort: true}
@@ -65,7 +65,7 @@ func (s *session) listen(verb string, offer func(netip.AddrPort) ftp.Reply) ftp.
 		case errors.Is(res.Err, errAborted):
 			return ftp.Replyf(425, "%s was aborted.", verb)
 		}
-		return noPort(res.Err)
+		return s.noPort(verb, res.Err)
 	}
 	return s.start(j)
 }
@@ -162,9 +162,11 @@ func (s *session) wrongFamily() ftp.Reply {
 	return ftp.NewReply(522, "Network protocol not supported, use ("+s.family()+")")
 }
 
-func noPort(err error) ftp.Reply {
+// noPort returns the reply to PASV or EPSV for which there is no port.
+func (s *session) noPort(verb string, err error) ftp.Reply {
 	var used *dtp.PortsError
 	if errors.As(err, &used) {
+		s.emit(ftp.Refused{Why: verb + ": " + err.Error(), Reason: ftp.ReasonPassivePorts, Verb: verb})
 		return ftp.NewReply(425, "All passive ports are in use: use fewer connections at once, or ask the administrator for more ports (passive-ports).")
 	}
 	return ftp.NewReply(425, "The server can't open a port to listen on.")

@@ -286,7 +286,15 @@ func TestNoDataConnection(t *testing.T) {
 func TestPassivePortRange(t *testing.T) {
 	parallel(t)
 	lo := testutil.FreePorts(t, 2)
-	s := serve(t, oneFile(t, "x"), func(o *server.Options) { o.PassivePorts = dtp.PortRange{First: lo, Last: lo + 1} })
+	refused := make(chan ftp.Refused, 9)
+	s := serve(t, oneFile(t, "x"), func(o *server.Options) {
+		o.PassivePorts = dtp.PortRange{First: lo, Last: lo + 1}
+		o.Observer = ftp.ObserverFunc(func(e ftp.Event) {
+			if r, ok := e.What.(ftp.Refused); ok {
+				refused <- r
+			}
+		})
+	})
 	a, b, c := s.login(t, "ro"), s.login(t, "ro"), s.login(t, "ro")
 	for range 3 {
 		for _, c := range []*ctl{a, b} {
@@ -308,6 +316,9 @@ func TestPassivePortRange(t *testing.T) {
 	b.cmd("EPSV", 229)
 	if r := c.cmd("EPSV", 425); !strings.Contains(r.Text(), "in use") || !strings.Contains(r.Text(), "passive-ports") {
 		t.Errorf("%q does not say why, or what helps", r.Text())
+	}
+	if r := <-refused; r.Verb != "EPSV" || r.Reason != ftp.ReasonPassivePorts || !strings.Contains(r.Why, "within 10s") {
+		t.Errorf("reported %+v", r)
 	}
 }
 
