@@ -50,7 +50,11 @@ func TestSessionsOfOneAddressTakeTurns(t *testing.T) {
 	}
 	m := ms[0]
 	for i := range n {
-		opensTo(t, takeOffer(t, m), call(t, guest(0), port))
+		if i%2 == 0 {
+			opensTo(t, takeOffer(t, m), call(t, guest(0), port))
+		} else {
+			m.Close() // the port is closed
+		}
 		refusedPort(t, m) // the port is for those who wait
 		check(t, within(t, func() error { return <-dones[i] }))
 		for j := i + 1; j < n; j++ {
@@ -102,6 +106,79 @@ func TestLoneLeaseWaits(t *testing.T) {
 	lone.ListenOn(turn)
 	refusedPort(t, ms[0])
 	opensTo(t, takeOffer(t, lone), call(t, stranger, port))
+}
+
+// Ports that become free at once are all used, whichever waiter is the faster one.
+func TestTwoPortsForTwoWaiters(t *testing.T) {
+	cfg := &Config{Side: ftp.ServerPI, Ports: ranged(t, 2), Guard: Guard{AcceptAnyHost: true}}
+	has := [2]*Manager{}
+	for i := range has {
+		has[i], _ = manageFor(t, cfg, guest(0))
+		_, err := has[i].Listen()
+		check(t, err)
+	}
+	for range 200 {
+		var waiting [2]*Manager
+		var turns [2]*Turn
+		var dones [2]<-chan error
+		for i := range has {
+			waiting[i] = mustManage(t, has[i])
+			waiting[i].guard = cfg.Guard
+			turns[i], dones[i] = waits(t.Context(), t, waiting[i])
+		}
+		var all sync.WaitGroup
+		for _, m := range has {
+			all.Go(m.Close)
+		}
+		for i, done := range dones {
+			check(t, within(t, func() error { return <-done }))
+			waiting[i].ListenOn(turns[i])
+		}
+		all.Wait()
+		has = waiting
+	}
+}
+
+// When a waiter has got a port of its own, waiters of other addresses join it, also if one that can't comes before them.
+func TestWaitersJoin(t *testing.T) {
+	cfg := &Config{Side: ftp.ServerPI, Ports: ranged(t, 1)}
+	lone, _ := manageFor(t, &Config{Side: ftp.ServerPI, Ports: cfg.Ports, Guard: Guard{AcceptAnyHost: true}}, guest(9))
+	_, err := lone.Listen()
+	check(t, err)
+	a, _ := manageFor(t, cfg, guest(0))
+	b, _ := manageFor(t, cfg, guest(1))
+	first, firstDone := waits(t.Context(), t, a)
+	second, secondDone := waits(t.Context(), t, mustManage(t, a))
+	third, thirdDone := waits(t.Context(), t, b)
+	lone.Close()
+	check(t, within(t, func() error { return <-firstDone }))
+	check(t, within(t, func() error { return <-thirdDone }))
+	if len(secondDone) > 0 {
+		t.Error("two sessions of one address have the port")
+	}
+	first.Close()
+	third.Close()
+	check(t, within(t, func() error { return <-secondDone }))
+	second.Close()
+}
+
+// If the first session of a late peer gives up, the next one learns when it can have a seat.
+func TestNextOfALatePeer(t *testing.T) {
+	shorten(t, &lateCall, time.Second)
+	ms, _, _ := guests(t, &Config{}, 2)
+	lone, _ := manageFor(t, &Config{Side: ftp.ServerPI, Ports: ms[0].cfg.Ports, Guard: Guard{AcceptAnyHost: true}}, guest(9))
+	ctx, cancel := context.WithCancel(t.Context())
+	_, loneDone := waits(ctx, t, lone)
+	ctx1, cancel1 := context.WithCancel(t.Context())
+	_, first := waits(ctx1, t, mustManage(t, ms[1]))
+	turn, second := waits(t.Context(), t, mustManage(t, ms[1]))
+	ms[1].Close()
+	cancel1()
+	within(t, func() error { return <-first })
+	check(t, within(t, func() error { return <-second }))
+	turn.Close()
+	cancel()
+	within(t, func() error { return <-loneDone })
 }
 
 // The wait ends with its context, or after portWait. It leaves nothing in the queue, and the next in it is not forgotten.
