@@ -47,7 +47,7 @@ type PortsError struct {
 }
 
 func (e *PortsError) Error() string {
-	text := fmt.Sprintf("all data ports from %d to %d are in use", e.Range.First, e.Range.Last)
+	text := fmt.Sprintf("all data ports (%v) are in use", e.Range)
 	if e.Waited > 0 {
 		text += fmt.Sprintf(", and none became free within %v", e.Waited)
 	}
