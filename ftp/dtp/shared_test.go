@@ -344,6 +344,24 @@ func TestLateCaller(t *testing.T) {
 	opensTo(t, takeOffer(t, ms[1]), call(t, guest(1), port))
 }
 
+// The number of late peers of a port is bounded: beyond it, nobody can join for a while.
+func TestLatePeersAreBounded(t *testing.T) {
+	ms, _, port := guests(t, &Config{}, 2)
+	sh := ms[0].cfg.Ports.open[port].share
+	now := time.Now()
+	for i := range maxLate {
+		sh.late[guest(100+i)] = now.Add(time.Hour)
+	}
+	m, _ := manageFor(t, ms[0].cfg, guest(2))
+	refusedPort(t, m)
+	sh.late[guest(100)] = now
+	_, err := m.Listen()
+	check(t, err)
+	if len(sh.late) != maxLate-1 {
+		t.Errorf("%d late peers", len(sh.late))
+	}
+}
+
 // After the time for late calls, a session that waits gets its seat, and only the connection that comes then.
 func TestLatePeerWaits(t *testing.T) {
 	shorten(t, &lateCall, 200*time.Millisecond)

@@ -139,7 +139,7 @@ func TestTwoPortsForTwoWaiters(t *testing.T) {
 	}
 }
 
-// When a waiter has got a port of its own, waiters of other addresses join it, also if one that can't comes before them.
+// When a waiter has got a port of its own, waiters of other addresses join it, also if some that can't come before them.
 func TestWaitersJoin(t *testing.T) {
 	cfg := &Config{Side: ftp.ServerPI, Ports: ranged(t, 1)}
 	lone, _ := manageFor(t, &Config{Side: ftp.ServerPI, Ports: cfg.Ports, Guard: Guard{AcceptAnyHost: true}}, guest(9))
@@ -149,13 +149,19 @@ func TestWaitersJoin(t *testing.T) {
 	b, _ := manageFor(t, cfg, guest(1))
 	first, firstDone := waits(t.Context(), t, a)
 	second, secondDone := waits(t.Context(), t, mustManage(t, a))
+	ctx, cancel := context.WithCancel(t.Context())
+	other, _ := manageFor(t, lone.cfg, guest(8))
+	_, otherDone := waits(ctx, t, other)
 	third, thirdDone := waits(t.Context(), t, b)
+	time.Sleep(20 * time.Millisecond) // now all have most likely tried in vain, and only a wake-up helps
 	lone.Close()
 	check(t, within(t, func() error { return <-firstDone }))
 	check(t, within(t, func() error { return <-thirdDone }))
 	if len(secondDone) > 0 {
 		t.Error("two sessions of one address have the port")
 	}
+	cancel()
+	within(t, func() error { return <-otherDone })
 	first.Close()
 	third.Close()
 	check(t, within(t, func() error { return <-secondDone }))
