@@ -60,6 +60,7 @@ var cmdRooms = []struct {
 	{name: "storage", may: "verb local /fsroot /fsroot/s3fs"},
 	{name: "target", may: "verb storage /ftp"},
 	{name: "users", may: "verb local storage /ftp"},
+	{name: "web"},
 	{name: "sessions", may: "term /ftp /ftp/dtp"},
 	{name: "control", may: "verb local sessions /ftp /ftp/server"},
 	{name: "record", may: "verb /ftp"},
