@@ -50,6 +50,8 @@ var (
 	ErrOfferRevoked = errors.New("the data port was not used in time and went to another session")
 	// ErrNobodyCame is returned when this end listened and the peer did not connect in time.
 	ErrNobodyCame = errors.New("nobody came")
+	// ErrNoAnswer is returned when this end dialed and the peer did not answer in time.
+	ErrNoAnswer = errors.New("no answer")
 )
 
 // Manager makes the data connections of one control connection. It holds at most one thing: an offer

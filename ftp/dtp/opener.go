@@ -276,7 +276,7 @@ func (o *Opener) nobodyCame() error {
 
 // dial dials the peer, from the local address of the control connection.
 func (o *Opener) dial(ctx context.Context) (net.Conn, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, o.m.cfg.timeout(), fmt.Errorf("no answer within %v", o.m.cfg.timeout()))
+	ctx, cancel := context.WithTimeoutCause(ctx, o.m.cfg.timeout(), fmt.Errorf("%w within %v", ErrNoAnswer, o.m.cfg.timeout()))
 	defer cancel()
 	var c net.Conn
 	var err error
