@@ -15,6 +15,9 @@ import (
 // InClear stands in for a TLS version where there is no TLS.
 const InClear = "clear"
 
+// noTLS is the TLS version of a data connection without TLS, or before its handshake is complete.
+const noTLS = "none"
+
 // Session holds what the events so far have shown about a session. There is one for each session, so it is small.
 type Session struct {
 	Control *ftp.Control
@@ -35,8 +38,11 @@ type Session struct {
 	ASCII  bool // TYPE A is set
 	asked  bool // the last TYPE asked for A
 	busy   bool // a command is running
+	early  bool // it was answered by a 1xx reply
 	mode   uint8
 	stance uint8
+
+	refused uint8 // 1 more than the ftp.Reason of the last refusal since the running command began; 0: there was none
 
 	Lines Counts // lines of the log, by reason
 }
@@ -55,7 +61,7 @@ func (s *Session) update(e ftp.Event, now time.Duration) {
 		s.way(h.Mode, h.Stance)
 	case ftp.DataOpened:
 		s.way(h.Mode, h.Stance)
-		s.DataTLS = "none" // until the handshake is complete
+		s.DataTLS = noTLS // until the handshake is complete
 	case ftp.DataSecured:
 		s.DataTLS = h.TLS.Version
 	case ftp.LoggedInAs:
@@ -64,6 +70,8 @@ func (s *Session) update(e ftp.Event, now time.Duration) {
 		s.command(h.Command, now)
 	case ftp.ReplyGiven:
 		s.reply(h, now)
+	case ftp.Refused:
+		s.refused = uint8(h.Reason) + 1
 	case ftp.TransferDone:
 		s.begun = 0
 		s.Transfers++
@@ -93,7 +101,7 @@ func (s *Session) command(c ftp.Command, now time.Duration) {
 	if s.busy && (c.Verb == "NOOP" || c.Verb == "STAT") {
 		return
 	}
-	s.busy, s.begun = true, 0
+	s.busy, s.early, s.begun, s.refused = true, false, 0, 0
 	s.verb, s.arg = short(c.Verb), short(c.Arg)
 }
 
@@ -109,7 +117,7 @@ func (s *Session) reply(r ftp.ReplyGiven, now time.Duration) {
 	class := r.Reply.Code.Class()
 	if short(r.Verb) == s.verb {
 		if class == ftp.Preliminary {
-			s.begun = now
+			s.begun, s.early = now, true
 		} else {
 			s.busy, s.begun, s.active = false, 0, now
 		}
@@ -130,6 +138,7 @@ type List struct {
 	epoch  time.Time
 
 	mu       sync.Mutex
+	took     time.Duration // of the event that is being followed: see FirstReply
 	open     map[uint64]*Session
 	watchers map[*Watcher]struct{}
 	recent   []Event // the last ones, in a ring
@@ -154,6 +163,7 @@ func (l *List) Observe(e ftp.Event) {
 	if !known {
 		s = &Session{Control: e.Control, TLS: InClear, since: now, active: now}
 	}
+	l.took = s.waited(e, now)
 	s.update(e, now)
 	switch e.What.(type) {
 	case ftp.ControlOpened:
@@ -165,6 +175,47 @@ func (l *List) Observe(e ftp.Event) {
 		l.follow(e, s, known)
 	}
 	l.share(e, s)
+}
+
+// FirstReply returns how long the client has waited for the reply that is being followed, if it is the first one to the
+// running command. Only follow may call it.
+func (l *List) FirstReply() (took time.Duration, ok bool) { return l.took, l.took >= 0 }
+
+// waited returns how long the running command has lasted if e is the first reply to it, else -1. s is as it was before e.
+func (s *Session) waited(e ftp.Event, now time.Duration) time.Duration {
+	if r, ok := e.What.(ftp.ReplyGiven); ok && s.busy && !s.early && short(r.Verb) == s.verb {
+		return max(0, now-s.active)
+	}
+	return -1
+}
+
+// Each calls first, and then f for each session, while no event is followed. They must not keep a Session, and not call
+// the List.
+func (l *List) Each(first func(), f func(s *Session)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first()
+	for _, s := range l.open {
+		f(s)
+	}
+}
+
+// Running describes a running transfer.
+type Running struct {
+	Began   time.Duration // tells it from the other transfers of the session
+	Verb    string
+	Stance  ftp.Stance
+	Private bool // under TLS
+}
+
+// Running returns the running transfer, if there is one.
+func (s *Session) Running() (r Running, ok bool) {
+	return Running{s.begun, s.verb, ftp.Stance(s.stance), s.DataTLS != "" && s.DataTLS != noTLS}, s.begun != 0
+}
+
+// Refusal returns why something was last refused since the running command began.
+func (s *Session) Refusal() (why ftp.Reason, ok bool) {
+	return ftp.Reason(s.refused) - 1, s.refused > 0
 }
 
 // Age returns how long the session has lasted at the time of an event.
