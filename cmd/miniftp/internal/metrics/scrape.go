@@ -1,0 +1,99 @@
+package metrics
+
+import (
+	"bytes"
+	"net/http"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"miniftp/cmd/miniftp/internal/sessions"
+	"miniftp/ftp/dtp"
+)
+
+// Source is what a scrape asks a server for.
+type Source struct {
+	Sessions *sessions.List
+	Progress func(id uint64) (moved, total int64, ok bool) // see server.Server
+	Ports    func() dtp.PortsUsage
+	Bans     func() int
+	Draining func() bool
+}
+
+// Handler returns the handler for Prometheus.
+func (m *Metrics) Handler(src Source) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		_, _ = w.Write(m.expose(src))
+	})
+}
+
+// expose returns all metrics in the text format of Prometheus.
+func (m *Metrics) expose(src Source) []byte {
+	m.scraping.Lock()
+	defer m.scraping.Unlock()
+	m.look(src)
+	var lines bytes.Buffer
+	m.set.WritePrometheus(&lines)
+	metrics.WriteProcessMetrics(&lines)
+	return described(lines.Bytes())
+}
+
+// look sets the metrics that are not counted by events.
+func (m *Metrics) look(src Source) {
+	m.lookAtSessions(src)
+	ports := src.Ports()
+	for name, value := range map[string]int{
+		"miniftp_draining": index(src.Draining()), "miniftp_bans": src.Bans(),
+		"miniftp_passive_ports": ports.Size, "miniftp_passive_ports_in_use": ports.InUse,
+		"miniftp_passive_port_leases": ports.Leases, "miniftp_passive_port_leases_waiting": ports.Waiting,
+	} {
+		m.gauges[name].Set(float64(value))
+	}
+}
+
+// lookAtSessions counts the sessions and the bytes of running transfers.
+//
+// A transfer may end while it is asked how far it is. So its bytes are added only if it still runs afterwards, when the
+// sum of the ended ones is read under the same lock. What has ended in between is missing until the next scrape, but
+// nothing is counted twice, and the sum does not exceed what it will be when all have ended.
+func (m *Metrics) lookAtSessions(src Source) {
+	began := map[uint64]time.Duration{}
+	src.Sessions.Each(func() {}, func(s *sessions.Session) {
+		if t, ok := s.Running(); ok {
+			began[s.Control.ID] = t.Began
+		}
+	})
+	moved := map[uint64]int64{}
+	for id := range began {
+		if n, _, ok := src.Progress(id); ok {
+			moved[id] = n
+		}
+	}
+	var open [2][2]int
+	var running [kinds]int
+	var sums [kinds][2][2]uint64
+	src.Sessions.Each(func() { sums = m.carried }, func(s *sessions.Session) {
+		open[index(s.User != "")][index(s.TLS != sessions.InClear)]++
+		t, ok := s.Running()
+		if n, asked := moved[s.Control.ID]; ok && asked && began[s.Control.ID] == t.Began {
+			kind := kindOf(t.Verb)
+			running[kind]++
+			sums[kind][t.Stance][index(t.Private)] += uint64(max(0, n))
+		}
+	})
+	for i := range open {
+		for j, n := range open[i] {
+			m.sessions[i][j].Set(float64(n))
+		}
+	}
+	for kind, n := range running {
+		m.running[kind].Set(float64(n))
+		for stance := range sums[kind] {
+			for tls, sum := range sums[kind][stance] {
+				c := m.bytes[kind][stance][tls]
+				c.Set(max(c.Get(), sum))
+			}
+		}
+	}
+}
