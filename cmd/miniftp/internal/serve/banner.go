@@ -22,7 +22,7 @@ import (
 // and the command to fetch a file. Text is wrapped at width, the columns of the terminal; URLs,
 // fingerprints and commands are not. If the output is not a terminal, width is 0, and each URL is on
 // one line with the text that says who can reach it, so that scripts can find it.
-func (cf *config) banner(roots *roots, ls []net.Listener, t tlsBanner, width int) string {
+func (cf *config) banner(roots *roots, ls []net.Listener, web sites, t tlsBanner, width int) string {
 	rows := [][2]string{{"miniftp serves " + ftp.Printable(cf.served()), cf.describe()}}
 	first := ""
 	for i, l := range ls {
@@ -32,6 +32,7 @@ func (cf *config) banner(roots *roots, ls []net.Listener, t tlsBanner, width int
 			first = u
 		}
 	}
+	rows = append(rows, web.rows()...)
 	var b strings.Builder
 	oneLine := width == 0
 	if oneLine {
@@ -162,9 +163,21 @@ func escapeAll(s string) string { return strings.ReplaceAll(url.QueryEscape(s), 
 
 // listenerURL returns a URL of a listener, and who can reach it.
 func listenerURL(l net.Listener, scheme string) (url, reach string) {
-	addr, err := netip.ParseAddrPort(l.Addr().String())
+	url, port, reach := addrURL(l.Addr(), scheme)
+	if reach == onlyHere {
+		reach += fmt.Sprintf(" (--listen :%d lets others connect)", port)
+	}
+	return url, reach
+}
+
+// onlyHere says that a loopback address can be reached from this machine.
+const onlyHere = "this machine only"
+
+// addrURL returns a URL of an address that is listened on, its port, and who can reach it.
+func addrURL(a net.Addr, scheme string) (url string, port uint16, reach string) {
+	addr, err := netip.ParseAddrPort(a.String())
 	if err != nil {
-		return scheme + "://" + l.Addr().String() + "/", ""
+		return scheme + "://" + a.String() + "/", 0, ""
 	}
 	at := func(host string) string {
 		if fmt.Sprint(addr.Port()) == ftp.DefaultPort(scheme) {
@@ -175,11 +188,11 @@ func listenerURL(l net.Listener, scheme string) (url, reach string) {
 	ip := addr.Addr()
 	switch {
 	case ip.IsLoopback():
-		return at(bracketed(ip)), fmt.Sprintf("this machine only (--listen :%d lets others connect)", addr.Port())
+		return at(bracketed(ip)), addr.Port(), onlyHere
 	case ip.IsUnspecified():
-		return at(ownHost()), "any host that can reach this machine"
+		return at(ownHost()), addr.Port(), "any host that can reach this machine"
 	}
-	return at(bracketed(ip)), "any host that can reach this address"
+	return at(bracketed(ip)), addr.Port(), "any host that can reach this address"
 }
 
 func bracketed(ip netip.Addr) string {

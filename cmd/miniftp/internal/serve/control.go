@@ -117,14 +117,24 @@ func (s *serving) manage(plain, tlsFirst []net.Listener) (end func(), err error)
 	}, nil
 }
 
-// drain begins to drain, unless it has begun already.
+// drain begins to drain, unless it has begun already. /readyz is 503 from now on. With DrainDelay the listeners stay open
+// for a while, until balancers have seen that.
 func (s *serving) drain() {
 	if s.draining.Swap(true) {
 		return
 	}
-	s.logs.log.Info("draining: no new sessions; the server ends with the last one")
 	s.service.Status(s.status())
+	delay := s.cf.DrainDelay
+	if delay > 0 {
+		s.logs.log.Info("draining: new sessions are admitted until the drain delay has passed", "seconds", seconds(delay))
+	}
 	go func() {
+		select {
+		case <-time.After(delay):
+		case <-s.managed.ended:
+			return
+		}
+		s.logs.log.Info("draining: no new sessions; the server ends with the last one")
 		if s.srv.Drain(s.c.Context) == nil {
 			close(s.managed.drained)
 		}

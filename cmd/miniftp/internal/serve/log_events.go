@@ -22,6 +22,7 @@ type eventLog struct {
 	xfer     io.Writer
 	xferKept func() bool // whether what is written to xfer is kept anywhere
 	sessions *sessions.List
+	also     func(ftp.Event, *sessions.Session) // follows the sessions, too; nil: nothing does
 
 	mu        sync.Mutex
 	strangers perMinute // lines about clients that are not admitted or never log in
@@ -38,6 +39,9 @@ func (l *eventLog) Observe(e ftp.Event) { l.sessions.Observe(e) }
 // follow logs an event of the session s, which is as it is after the event. admitted is false for a new client, and
 // for one that was not admitted.
 func (l *eventLog) follow(e ftp.Event, s *sessions.Session, admitted bool) {
+	if l.also != nil {
+		l.also(e, s)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	id, from := e.Control.ID, e.Control.Remote

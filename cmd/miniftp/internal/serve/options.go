@@ -73,6 +73,9 @@ func (cf *config) options() server.Options {
 	o.HashRate, err = flags.ByteRate(cf.Word(&cf.HashRate), cf.HashRate)
 	cf.Blame(&cf.HashRate, err)
 	cf.checkPublicIP()
+	if cf.Metrics != "" && !isAddress(cf.Metrics) {
+		cf.Wrong(&cf.Metrics, "%q: not an address to listen on: write 127.0.0.1:9100, [::1]:9100 or :9100", cf.Metrics)
+	}
 	o.Allow, o.Deny = cf.networks(&cf.Allow), cf.networks(&cf.Deny)
 	return o
 }
@@ -184,14 +187,7 @@ func (cf *config) checkDuplicates(o server.Options) {
 func (cf *config) addresses(field *[]string) (all []string) {
 	for _, given := range *field {
 		for _, a := range settings.Words([]string{given}) {
-			host, port, err := net.SplitHostPort(a)
-			if err == nil && host != "" && strings.Trim(host, "0123456789.") == "" {
-				_, err = netip.ParseAddr(host) // it must be an address, not a name
-			}
-			if err == nil {
-				_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
-			}
-			if err != nil || port == "" {
+			if !isAddress(a) {
 				cf.Wrong(field, "%q: not an address to listen on: write 127.0.0.1:2121, [::1]:2121 or :2121", given)
 				return nil
 			}
@@ -199,6 +195,18 @@ func (cf *config) addresses(field *[]string) (all []string) {
 		}
 	}
 	return all
+}
+
+// isAddress reports whether a is an address to listen on.
+func isAddress(a string) bool {
+	host, port, err := net.SplitHostPort(a)
+	if err == nil && host != "" && strings.Trim(host, "0123456789.") == "" {
+		_, err = netip.ParseAddr(host) // it must be an address, not a name
+	}
+	if err == nil {
+		_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
+	}
+	return err == nil && port != ""
 }
 
 func (cf *config) networks(field *[]string) []netip.Prefix {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"miniftp/cmd/miniftp/internal/metrics"
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/storage"
 	"miniftp/cmd/miniftp/internal/systemd"
@@ -54,6 +55,8 @@ type serving struct {
 	implicitTLS bool                           // a listener is for implicit TLS
 	proxied     atomic.Pointer[[]netip.Prefix] // --proxy-protocol
 	managed     managed
+	metrics     *metrics.Metrics // nil: off
+	ready       atomic.Bool      // sessions are admitted, unless the server drains
 	draining    atomic.Bool
 	service     *systemd.Service
 	accepting   []*acceptor  // the listeners, if the watchdog or sockets of systemd need them to be observed
@@ -78,6 +81,7 @@ func runServe(e *verb.Env, c *cli.Context) error {
 		s.warn(w)
 	}
 	s.openService()
+	s.countEvents()
 	s.logs.use(&opts, certs)
 	plain, tlsFirst, err := s.listen(&opts)
 	if err != nil {
@@ -86,8 +90,13 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	s.implicitTLS = len(opts.ListenTLS) > 0
 	s.proxied.Store(&opts.ProxyProtocol)
 	listeners := slices.Concat(plain, tlsFirst)
+	pages, err := s.openSites()
+	defer pages.close()
+	if err == nil {
+		err = s.drop()
+	}
 	unmanage := func() {}
-	if err = s.drop(); err == nil {
+	if err == nil {
 		unmanage, err = s.manage(plain, tlsFirst)
 	}
 	if err != nil {
@@ -104,7 +113,7 @@ func runServe(e *verb.Env, c *cli.Context) error {
 		if term.IsTerminal(e.Err) {
 			width = min(term.Width(e.Err), flags.HelpWidth)
 		}
-		fmt.Fprint(e.Err, s.cf.banner(s.roots, listeners, s.cf.tlsWords(opts, certs), width))
+		fmt.Fprint(e.Err, s.cf.banner(s.roots, listeners, pages, s.cf.tlsWords(opts, certs), width))
 	}
 	s.roots.keepSwept(s.srv, s.cf)
 	return s.logged(listeners, func() error { return s.serveAll(hup, closed, plain, tlsFirst) })
@@ -190,6 +199,7 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 	for _, l := range tlsFirst {
 		go func() { failed <- s.srv.ServeTLS(l) }()
 	}
+	s.ready.Store(true)
 	changed := s.watchStored()
 	s.service.Ready(s.status())
 	unwatch := s.watch()
@@ -204,6 +214,7 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 		select {
 		case err := <-failed:
 			if s.ends(err) {
+				s.ready.Store(false)
 				close(s.managed.ended)
 				_ = s.srv.Close()
 				return err
@@ -228,6 +239,7 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 			done = true
 		}
 	}
+	s.ready.Store(false)
 	close(s.managed.ended)
 	grace := s.cf.Grace
 	s.stopping(grace)

@@ -28,6 +28,7 @@ type Settings struct {
 	Control        string // the path of a socket, or "off"
 	RunAs          string // USER[:GROUP]
 	Grace          time.Duration
+	DrainDelay     time.Duration
 
 	// [limits]; 0 means no limit where that is possible.
 
@@ -72,6 +73,10 @@ type Settings struct {
 	Verbose   bool
 	Explain   bool
 	Quiet     bool
+
+	// [watch]
+
+	Metrics string // the address of an HTTP server
 }
 
 // defaultListen is the address to listen on if none is given.

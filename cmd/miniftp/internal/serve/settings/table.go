@@ -19,6 +19,7 @@ var (
 	limitGroup = group{"limits", "Limits, and which clients may connect"}
 	tlsGroup   = group{"tls", "TLS"}
 	logGroup   = group{"log", "Logs"}
+	watchGroup = group{"watch", "Watching the server"}
 )
 
 // row describes one setting. Its flag, environment variable, key in the file, help, manual page,
@@ -132,6 +133,7 @@ func table(s *Settings) (all []*row) {
 		{limitGroup, limitRows(s)},
 		{tlsGroup, tlsRows(s)},
 		{logGroup, logRows(s)},
+		{watchGroup, watchRows(s)},
 	} {
 		for _, r := range g.rows {
 			r.group = g.group
@@ -166,6 +168,7 @@ func placeRows(s *Settings) []row {
 		{value: text(&s.Control, ""), restart: true, path: true, noPath: ControlOff, name: "control", doc: "make the socket `PATH`, over which miniftp who, kick, drain, reload, ban and events manage the server", long: "off means none", otherwise: "a socket in the runtime directory of the user or service or, without one, in the state directory", example: `"/run/miniftp/control.sock"`},
 		{value: text(&s.RunAs, ""), restart: true, name: "run-as", doc: "become `USER[:GROUP]` before any client is served; for root only, who is needed for ports below 1024", long: "Listeners, logs and keys are opened before; everything else is read and written as USER. Without GROUP, the user has all their groups", otherwise: "the user who starts the server", example: `"ftp"`},
 		{value: span(&s.Grace, 10*time.Second), name: "grace", doc: "after a signal to stop, let running transfers continue for `DURATION`"},
+		{value: span(&s.DrainDelay, 0), name: "drain-delay", zero: "they close at once", doc: "after miniftp drain, keep the listeners open for `DURATION`, while /readyz of --metrics is already 503", long: "for balancers that ask /readyz; 0 means that the listeners close at once"},
 	}
 }
 
@@ -216,5 +219,11 @@ func logRows(s *Settings) []row {
 		{value: toggle(&s.Verbose), restart: true, short: []string{"v"}, name: "verbose", doc: "show commands and replies, passwords masked"},
 		{value: toggle(&s.Explain), restart: true, name: "explain", doc: "draw each connection: which side listened, which dialed, and how the address was announced"},
 		{value: toggle(&s.Quiet), short: []string{"q"}, name: "quiet", doc: "log only warnings and errors, and print nothing else"},
+	}
+}
+
+func watchRows(s *Settings) []row {
+	return []row{
+		{value: text(&s.Metrics, ""), restart: true, name: "metrics", doc: "answer HTTP requests on `ADDR`: /metrics for Prometheus, /healthz (200 while the server runs) and /readyz (200 while it admits sessions)", long: "Whoever can reach ADDR can read them, without a password; :9100 means all addresses", otherwise: "none", example: `"127.0.0.1:9100"`},
 	}
 }
