@@ -20,7 +20,7 @@ func Drain(e *verb.Env) *cli.Command {
 	return &cli.Command{
 		Name: "drain", Usage: "let a running server end when its last session has ended",
 		Flags: server(timeout, jsonFlag(), quietFlag()),
-		Description: flags.Examples("The server closes its listening ports, so that a load balancer sends new clients elsewhere. Sessions continue until they end by themselves. With the last one, the server ends with exit code 0, and so does this command. A server that drains can't be made to accept sessions again. miniftp kick ends sessions that last too long.",
+		Description: flags.Examples("The server closes its listening ports, so that a load balancer sends new clients elsewhere; with --drain-delay of serve, /readyz of --metrics says so before. Sessions continue until they end by themselves. With the last one, the server ends with exit code 0, and so does this command. A server that drains can't be made to accept sessions again. miniftp kick ends sessions that last too long.",
 			"miniftp drain",
 			"miniftp drain --timeout 10m || miniftp kick --from 0.0.0.0/0"),
 		Action: func(c *cli.Context) error { return runDrain(e, c, c.Duration("timeout")) },

@@ -55,7 +55,7 @@ func (s *serving) openSites() (sites, error) {
 			w, err := web.Listen(*p.setting, s.logs.log)
 			if err != nil {
 				all.close()
-				return nil, s.cf.Located(p.setting, fmt.Errorf("can't listen on %s: %w", ftp.Printable(*p.setting), err))
+				return nil, s.cf.Located(p.setting, fmt.Errorf("%s: can't listen on %s: %w", s.cf.Word(p.setting), ftp.Printable(*p.setting), err))
 			}
 			one = &site{Site: w}
 			all[at] = one
