@@ -31,7 +31,7 @@ measure-nodes: ## the measurements of docs/scale.md (PART=TestMeasureMemory: tha
 	MINIFTP_MEASURE=1 go test -count=1 -v -timeout 60m -run '$(or $(PART),TestMeasure)' ./internal/soak
 
 golden: ## write the golden files and generated docs anew
-	go test ./cmd/miniftp ./cmd/miniftp/internal/demo ./cmd/miniftp/internal/explain ./cmd/miniftp/internal/serve/settings ./ftp/server ./ftp -run 'Readme|Ladder|Real|Doc|Config|Protocol|API' -update
+	go test ./cmd/miniftp ./cmd/miniftp/internal/demo ./cmd/miniftp/internal/explain ./cmd/miniftp/internal/metrics ./cmd/miniftp/internal/serve/settings ./ftp/server ./ftp -run 'Readme|Ladder|Real|Doc|Config|Protocol|API' -update
 
 compare: ## ftp/client beside jlaffaye/ftp
 	cd testdata/jlaffaye && go test -v -bench .

@@ -3,7 +3,6 @@ package metrics
 import (
 	"errors"
 	"net"
-	"strconv"
 	"syscall"
 
 	"miniftp/cmd/miniftp/internal/sessions"
@@ -176,7 +175,7 @@ func (m *Metrics) replied(r ftp.ReplyGiven, s *sessions.Session) {
 		return
 	}
 	if m.replies[code] == nil {
-		m.replies[code] = m.set.NewCounter(`miniftp_replies_total{code="` + strconv.Itoa(code) + `"}`)
+		m.newReply(code)
 	}
 	m.replies[code].Inc()
 	if (r.Verb == "PASS" || r.Verb == "USER") && code >= 400 && code/10 != 50 { // 50x: it was no login

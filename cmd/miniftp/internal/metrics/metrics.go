@@ -24,7 +24,7 @@ type Metrics struct {
 
 	opened      *metrics.Counter
 	commands    *metrics.Counter
-	replies     [600]*metrics.Counter // by code; made with the first reply that has it
+	replies     [600]*metrics.Counter // by code; those not in troubles are made with the first reply
 	logins      *metrics.Counter
 	failed      map[string]*metrics.Counter // logins, by reason
 	refused     [reasons]*metrics.Counter
@@ -76,6 +76,10 @@ const incorrect = "incorrect"
 // loginReasons holds the reasons of ftp.Reason for which logins fail. Others are counted as "other".
 var loginReasons = []ftp.Reason{ftp.ReasonLoginFailures, ftp.ReasonSessionsPerUser, ftp.ReasonLoginTimeout, ftp.ReasonTLSRequired, ftp.ReasonClientCertificate}
 
+// troubles holds the codes of replies that somebody may want an alert for. Their counters exist from the start, because
+// Prometheus does not see the increase from nothing to 1.
+var troubles = []int{421, 425, 426, 450, 451, 452, 530, 550, 552, 553}
+
 // Limits of histograms, in seconds.
 var (
 	quick = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
@@ -108,6 +112,9 @@ func New(version string, deciding func(ftp.Reason) string) *Metrics {
 		r := ftp.Reason(i)
 		m.refused[i] = set.NewCounter(fmt.Sprintf("miniftp_refusals_total{reason=%q,setting=%q}", slug(r), deciding(r)))
 	}
+	for _, code := range troubles {
+		m.newReply(code)
+	}
 	for _, h := range handshakesOf() {
 		m.handshakes[h] = set.NewCounter(fmt.Sprintf("miniftp_tls_handshakes_total{connection=%q,version=%q,resumed=%q}", h.which, h.version, truth[index(h.resumed)]))
 	}
@@ -131,6 +138,11 @@ func New(version string, deciding func(ftp.Reason) string) *Metrics {
 	}
 	m.newTransfers()
 	return m
+}
+
+// newReply makes the counter of replies with that code.
+func (m *Metrics) newReply(code int) {
+	m.replies[code] = m.set.NewCounter(fmt.Sprintf("miniftp_replies_total{code=\"%d\"}", code))
 }
 
 // newTransfers makes the metrics of transfers.
