@@ -112,7 +112,7 @@ func TestMetrics(t *testing.T) {
 	if err := os.WriteFile(up, verbtest.Pattern(5000), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p := verbtest.StartServer(t, dir, "--metrics", "127.0.0.1:0", "--user", "u:secret", "--user", "reader:secret:ro", "--tls-self-signed", "--data-timeout", "1", "--failure-delay", "0")
+	p := verbtest.StartServer(t, dir, "--metrics", "127.0.0.1:0", "--user", "u:secret", "--user", "reader:secret:ro", "--tls-self-signed", "--data-timeout", "3", "--failure-delay", "0")
 	page := metricsURL.FindString(p.Await("/metrics"))
 	plain, secure := "ftp://u:secret@"+p.Addr, "ftpes://u:secret@"+p.Addr
 	out := filepath.Join(t.TempDir(), "out")
@@ -218,7 +218,7 @@ func checkCounts(t *testing.T, got map[string]float64) {
 // admitted, and both are answered until the last session has ended.
 func TestReady(t *testing.T) {
 	t.Parallel()
-	p := verbtest.StartServer(t, t.TempDir(), "--metrics", "127.0.0.1:0", "--control", filepath.Join(t.TempDir(), "s"), "--drain-delay", "2")
+	p := verbtest.StartServer(t, t.TempDir(), "--metrics", "127.0.0.1:0", "--control", filepath.Join(t.TempDir(), "s"), "--drain-delay", "5")
 	base := strings.TrimSuffix(metricsURL.FindString(p.Await("/metrics")), "metrics")
 	is := func(when, path string, want int, says string) {
 		t.Helper()
