@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,11 +115,13 @@ func TestLongHeader(t *testing.T) {
 // that have sent nothing.
 func TestClose(t *testing.T) {
 	s, base := open(t)
-	entered, left := make(chan struct{}), false
+	entered := make(chan struct{})
+	var left atomic.Bool
 	s.Handle("/stream", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(entered)
 		<-r.Context().Done()
-		left = true
+		time.Sleep(closeTime + time.Second/2) // longer than Close lets answers finish
+		left.Store(true)
 	}))
 	silent, err := net.Dial("tcp", s.Addr().String())
 	if err != nil {
@@ -134,7 +137,7 @@ func TestClose(t *testing.T) {
 	}()
 	<-entered
 	s.Close()
-	if !left {
+	if !left.Load() {
 		t.Error("Close returned before the handler")
 	}
 	<-answered
