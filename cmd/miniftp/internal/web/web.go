@@ -54,11 +54,12 @@ func Listen(addr string, log *slog.Logger) (*Site, error) {
 			network = "tcp4" // else package net listens on IPv6 for 0.0.0.0, too
 		}
 	}
-	l, err := net.Listen(network, addr)
+	ctx, cancel := context.WithCancel(context.Background())
+	l, err := new(net.ListenConfig).Listen(ctx, network, addr)
 	if err != nil {
+		cancel()
 		return nil, listenError(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
 	s := &Site{listener: l, mux: http.NewServeMux(), cancel: cancel}
 	s.server = &http.Server{
 		Handler:           guarded(s.mux),
