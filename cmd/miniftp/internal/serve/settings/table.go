@@ -168,7 +168,7 @@ func placeRows(s *Settings) []row {
 		{value: text(&s.Control, ""), restart: true, path: true, noPath: ControlOff, name: "control", doc: "make the socket `PATH`, over which miniftp who, kick, drain, reload, ban and events manage the server", long: "off means none", otherwise: "a socket in the runtime directory of the user or service or, without one, in the state directory", example: `"/run/miniftp/control.sock"`},
 		{value: text(&s.RunAs, ""), restart: true, name: "run-as", doc: "become `USER[:GROUP]` before any client is served; for root only, who is needed for ports below 1024", long: "Listeners, logs and keys are opened before; everything else is read and written as USER. Without GROUP, the user has all their groups", otherwise: "the user who starts the server", example: `"ftp"`},
 		{value: span(&s.Grace, 10*time.Second), name: "grace", doc: "after a signal to stop, let running transfers continue for `DURATION`"},
-		{value: span(&s.DrainDelay, 0), name: "drain-delay", zero: "they close at once", doc: "after miniftp drain, keep the listeners open for `DURATION`, while /readyz of --metrics is already 503", long: "for balancers that ask /readyz; 0 means that the listeners close at once"},
+		{value: span(&s.DrainDelay, 0), name: "drain-delay", zero: "they close at once", doc: "after miniftp drain, keep the listeners open for `DURATION`, while /readyz (see --metrics) is already 503", long: "for balancers that ask /readyz; 0 means that the listeners close at once"},
 	}
 }
 
