@@ -2,7 +2,11 @@
 
 package dtp
 
-import "syscall"
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
 
 // canDrain reports whether drain works on this platform. A listener may stay open between leases only if its
 // backlog can be emptied without waiting.
@@ -33,4 +37,21 @@ func (l *listener) drain() bool {
 		}
 	})
 	return ok && err == nil
+}
+
+// uncalled reports whether the lease is an offer and no connection waits for it.
+func (l *listener) uncalled() bool {
+	if l.isShared() {
+		return l.seat.uncalled()
+	}
+	raw, err := l.SyscallConn()
+	if err != nil || l.state.Load() != offered {
+		return false
+	}
+	none := false
+	err = raw.Control(func(fd uintptr) {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		none = n == 0 && err == nil
+	})
+	return none && err == nil
 }

@@ -158,6 +158,16 @@ func (m *Manager) HasOpen() bool { return m.next == nil && m.kept != nil }
 // Offered reports whether there is an offer that was not taken.
 func (m *Manager) Offered() bool { return m.next != nil }
 
+// Uncalled returns the address of an offer to listen that the peer has not used so far: it was not taken, and the peer
+// has not connected to the port. On systems where that can't be found out without waiting, ok is always false.
+func (m *Manager) Uncalled() (addr netip.AddrPort, ok bool) {
+	o := m.next
+	if o == nil || o.ln == nil || !o.ln.uncalled() {
+		return netip.AddrPort{}, false
+	}
+	return o.addr, true
+}
+
 // Take returns the Opener of the last offer, once, or that of the stored data connection. The error is
 // ErrNoOffer if there is neither, and ErrOfferRevoked if the port of the offer was given to
 // another Manager. The caller must Open or Close the Opener.

@@ -276,6 +276,13 @@ func (st *seat) take() bool {
 	return true
 }
 
+// uncalled reports whether the seat is offered and its peer has not connected.
+func (st *seat) uncalled() bool {
+	st.share.mu.Lock()
+	defer st.share.mu.Unlock()
+	return st.state == offered && st.share.handOut() && !st.called
+}
+
 // next returns the oldest connection that has arrived, and the strangers for the caller to report.
 func (st *seat) next() (c arrival, ok bool, strangers []netip.AddrPort) {
 	sh := st.share

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"time"
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
@@ -44,8 +45,10 @@ func (s *session) passive(verb string) ftp.Reply {
 
 // listen listens on a passive port and replies with offer. If all ports are in use, a task waits for one.
 func (s *session) listen(verb string, offer func(netip.AddrPort) ftp.Reply) ftp.Reply {
+	s.noteUncalled()
 	addr, err := s.data.Listen()
 	if err == nil {
+		s.offered = time.Now()
 		return offer(addr)
 	}
 	if used := (*dtp.PortsError)(nil); !errors.As(err, &used) {
@@ -57,6 +60,7 @@ func (s *session) listen(verb string, offer func(netip.AddrPort) ftp.Reply) ftp.
 	j.finish = func(res dtp.Result) ftp.Reply {
 		switch {
 		case res.Err == nil:
+			s.offered = time.Now()
 			return offer(s.data.ListenOn(turn))
 		case errors.Is(res.Err, errPanicked):
 			return ftp.NewReply(451, "Internal error of the server.")
@@ -143,6 +147,7 @@ func (s *session) dial(addr netip.AddrPort, verb string) ftp.Reply {
 		addr = netip.AddrPortFrom(s.control.Remote.Addr().WithZone(""), addr.Port())
 	}
 	s.fxp.cpsv = false
+	s.noteUncalled()
 	if err := s.data.Dial(addr); err != nil {
 		return s.notDialed(err, verb)
 	}

@@ -58,6 +58,7 @@ func (s *session) panicked(p any) {
 
 // hangUp closes the connections of the session.
 func (s *session) hangUp() {
+	s.noteUncalled()
 	s.data.Close()
 	s.linger()
 	_ = s.conn.Close()

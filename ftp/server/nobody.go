@@ -1,10 +1,13 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
+	"time"
 
+	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 	"miniftp/ftp/server/internal/guard"
 )
@@ -68,18 +71,39 @@ var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
 
 // nobodyCame logs why a client has not called, and returns the text of the 425.
 func (s *session) nobodyCame(e *dtp.OpenError) string {
-	why := s.absent(e.Addr)
+	why := s.logAbsence(e.Addr)
 	told := s.announced(e.Addr)
-	shown := fmt.Sprintf("my data port %d", told.Port())
+	if s.said227 {
+		return fmt.Sprintf("You did not call %v port %d in time: %s", told.Addr(), told.Port(), why.reply)
+	}
+	return fmt.Sprintf("You did not call my data port %d in time: %s", told.Port(), why.reply)
+}
+
+// logAbsence logs why a client probably has not called the port on which this end listened at addr, unless that was said
+// often enough.
+func (s *session) logAbsence(addr netip.AddrPort) absence {
+	why := s.absent(addr)
 	said := "229"
 	if s.said227 {
-		said, shown = "227", fmt.Sprintf("%v port %d", told.Addr(), told.Port())
+		said = "227"
 	}
 	if n := s.srv.absences.count(guard.Site(s.control.Remote.Addr()), why.cause); n > 0 {
 		s.set.Log.Warn("a client did not call the passive port", "session", s.control.ID, "from", s.control.Remote.Addr().String(),
-			"announced", told.String(), "in", said, "hint", why.log, "times", n)
+			"announced", s.announced(addr).String(), "in", said, "hint", why.log, "times", n)
 	}
-	return fmt.Sprintf("You did not call %s in time: %s", shown, why.reply)
+	return why
+}
+
+// noteUncalled reports a passive port that the client has not called before it gave up: it hung up, or does something
+// else after some seconds. Many clients (curl, browsers) call the port before they send the command for the transfer. If they
+// can't reach it, that command never comes, and nothing else tells of the failure.
+func (s *session) noteUncalled() {
+	addr, ok := s.data.Uncalled()
+	if !ok || s.stopping.Load() || !errors.Is(s.dead, errHungUp) && time.Since(s.offered) < uncalledAfter {
+		return
+	}
+	s.emit(ftp.DataFailed{Mode: ftp.Passive, Stance: ftp.Listens, Addr: addr, Err: fmt.Errorf("%w before the client gave up", dtp.ErrNobodyCame)})
+	s.logAbsence(addr)
 }
 
 // absences counts the clients that did not call, by their network and by the probable cause.

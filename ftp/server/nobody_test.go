@@ -1,12 +1,15 @@
 package server_test
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/server"
@@ -58,5 +61,59 @@ func TestNobodyCameToPublicAddress(t *testing.T) {
 	c.cmd("PASV", 227)
 	if r := c.cmd("RETR f", 425); !strings.Contains(r.Text(), "may not lead you there") || !strings.Contains(s.log.String(), "as-dialed") {
 		t.Errorf("%q; %s", r.Text(), s.log)
+	}
+}
+
+// Many clients call the port before they send the command for the transfer. If they can't reach it they hang up, and the log
+// says why as if the command had come. A client that has called, or that says QUIT, has not failed.
+func TestClientGivesUp(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has all of 127.0.0.0/8")
+	}
+	for _, tt := range []struct {
+		name   string
+		leaves func(c *ctl, port uint16)
+		logged bool
+	}{
+		{"hangs up", func(c *ctl, _ uint16) { _ = c.Close() }, true},
+		{"calls and hangs up", func(c *ctl, port uint16) { _ = c.call(port).Close(); _ = c.Close() }, false},
+		{"quits", func(c *ctl, _ uint16) { c.cmd("QUIT", 221) }, false},
+	} {
+		for _, sharing := range []bool{false, true} {
+			t.Run(fmt.Sprint(tt.name, " sharing=", sharing), func(t *testing.T) {
+				first := testutil.FreePorts(t, 1)
+				failed := make(chan ftp.DataFailed, 9)
+				ended := make(chan struct{}, 9)
+				s := serve(t, oneFile(t, "x"), func(o *server.Options) {
+					o.PassivePorts = dtp.PortRange{First: first, Last: first}
+					o.Observer = ftp.ObserverFunc(func(e ftp.Event) {
+						switch h := e.What.(type) {
+						case ftp.DataFailed:
+							failed <- h
+						case ftp.ControlClosed:
+							ended <- struct{}{}
+						}
+					})
+				})
+				if sharing { // the session of another address makes the port a shared one
+					other := s.loginFrom(t, netip.MustParseAddr("127.0.0.2"))
+					other.cmd("EPSV", 229)
+				}
+				c := s.login(t, "rw")
+				c.cmd("EPSV", 229)
+				tt.leaves(c, first)
+				<-ended
+				want := 0
+				if tt.logged {
+					want = 1
+				}
+				if n := strings.Count(s.log.String(), "a client did not call the passive port"); n != want || len(failed) != want {
+					t.Errorf("%d lines and %d events, want %d: %s", n, len(failed), want, s.log)
+				}
+				if want > 0 && !errors.Is((<-failed).Err, dtp.ErrNobodyCame) {
+					t.Error("the event has another error")
+				}
+			})
+		}
 	}
 }

@@ -53,6 +53,7 @@ type session struct {
 	pend    pending      // what REST, RANG or RNFR left for the next command
 	data    *dtp.Manager // the data connections of the session
 	said227 bool         // the last passive port was announced by a 227, else by a 229
+	offered time.Time    // when it was announced
 	fxp     fxp          // SSCN, CPSV
 	facts   ftp.Facts    // OPTS MLST
 	hash    string       // OPTS HASH

@@ -50,6 +50,9 @@ const (
 	// it is rejectTimeShort, enough for a write to a socket whose buffer is empty.
 	rejectTime      = time.Second
 	rejectTimeShort = time.Millisecond
+	// uncalledAfter is how long a client has to call a passive port before it counts as not having reached it, when it then
+	// does something else. Clients call within a round trip.
+	uncalledAfter = 3 * time.Second
 	// proxyWait is how long a balancer may take to send its header: it sends it with the first segment.
 	proxyWait = 5 * time.Second
 	// deafTime is how long Drain waits until the listeners are closed and the last connections are admitted, which takes
