@@ -190,7 +190,7 @@ func rootProblem(root string, err error) error {
 	return verb.Usagef("%v", err)
 }
 
-// serveAll serves until a signal arrives, then lets transfers finish within the grace period.
+// serveAll serves until a signal arrives or the server has drained.
 func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.Listener) error {
 	failed := make(chan error, len(plain)+len(tlsFirst))
 	for _, l := range plain {
@@ -239,6 +239,11 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 			done = true
 		}
 	}
+	return s.shutDown()
+}
+
+// shutDown lets transfers finish within the grace period, after the loop of serveAll.
+func (s *serving) shutDown() error {
 	s.ready.Store(false)
 	close(s.managed.ended)
 	grace := s.cf.Grace
