@@ -39,9 +39,9 @@ var families = []family{
 	{name: "miniftp_data_connections_total", kind: counter, help: "Data connections, by outcome and stance of the server."},
 	{name: "miniftp_data_connection_open_seconds", kind: histogram, help: "Time until a data connection was open, since the server began to wait or to dial."},
 	{name: "miniftp_passive_ports", kind: gauge, single: true, help: "Ports of --passive-ports; 0 means any free port."},
-	{name: "miniftp_passive_ports_in_use", kind: gauge, single: true, help: "Passive ports that are open."},
-	{name: "miniftp_passive_port_leases", kind: gauge, single: true, help: "Data connections that use or will use a passive port."},
-	{name: "miniftp_passive_port_leases_waiting", kind: gauge, single: true, help: "Leases of passive ports that wait for the client."},
+	{name: "miniftp_passive_ports_in_use", kind: gauge, single: true, help: "Passive ports that sessions have for a data connection, which is open or expected."},
+	{name: "miniftp_passive_port_leases", kind: gauge, single: true, help: "Data connections that have a passive port. They are more than the ports in use if sessions share ports."},
+	{name: "miniftp_passive_ports_waiting", kind: gauge, single: true, help: "Sessions that wait for a passive port."},
 
 	{name: "go_info", kind: gauge, help: "1; the label is the version of Go."},
 	{name: "go_goroutines", kind: gauge, help: "Goroutines."},

@@ -143,7 +143,7 @@ func TestCounts(t *testing.T) {
 		`miniftp_passive_ports`:               10,
 		`miniftp_passive_ports_in_use`:        4,
 		`miniftp_passive_port_leases`:         3,
-		`miniftp_passive_port_leases_waiting`: 2,
+		`miniftp_passive_ports_waiting`: 2,
 	})
 }
 

@@ -46,7 +46,7 @@ func (m *Metrics) look(src Source) {
 	for name, value := range map[string]int{
 		"miniftp_draining": index(src.Draining()), "miniftp_bans": src.Bans(),
 		"miniftp_passive_ports": ports.Size, "miniftp_passive_ports_in_use": ports.InUse,
-		"miniftp_passive_port_leases": ports.Leases, "miniftp_passive_port_leases_waiting": ports.Waiting,
+		"miniftp_passive_port_leases": ports.Leases, "miniftp_passive_ports_waiting": ports.Waiting,
 	} {
 		m.gauges[name].Set(float64(value))
 	}
