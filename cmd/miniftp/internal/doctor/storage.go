@@ -80,6 +80,10 @@ func runStorage(e *verb.Env, c *cli.Context, spec string) error {
 			e.Note("doctor writes to %s, in a hidden directory .miniftp-check-…, and removes it at the end; --read-only writes nothing", spec)
 		}
 		s.results = fstest.Examine(c.Context, fsys)
+		s.probe(c.Context, fsys)
+	}
+	if n := storage.SkippedNames(fsys); n > 0 {
+		e.Note("%d times a listing left out an object whose key can't be the name of a file", n)
 	}
 	s.took = time.Since(begun)
 	if c.Context.Err() != nil {
@@ -95,6 +99,27 @@ func runStorage(e *verb.Env, c *cli.Context, spec string) error {
 		err = s.print(e.Out)
 	}
 	return verb.FirstError(err, verb.At(spec, s.err))
+}
+
+// ofService begins the names of the checks of the service behind a storage.
+const ofService = "service: "
+
+// probe adds what the service behind the storage can do, if there is one.
+func (s *storageReport) probe(ctx context.Context, fsys afero.Fs) {
+	abilities, err := storage.Probe(ctx, fsys)
+	if err != nil { // the checks before have said so
+		return
+	}
+	for _, a := range abilities {
+		r := fstest.Result{Name: ofService + a.Name, Err: a.Err}
+		if a.Minor {
+			r.Need = fstest.Minor
+		}
+		if a.Err != nil {
+			r.Verdict = fstest.No
+		}
+		s.results = append(s.results, r)
+	}
 }
 
 // storageReport is the result of the examination of a storage.
@@ -166,6 +191,10 @@ func isUpload(name string) bool { return strings.HasPrefix(name, "uploads: ") }
 // meaning returns what it means for FTP clients that an ability is missing or wrong. has holds the abilities.
 func (s *storageReport) meaning(r fstest.Result, has map[string]bool) string {
 	switch {
+	case strings.HasPrefix(r.Name, ofService) && r.Need == fstest.Minor:
+		return "some names or directories are not shown as they are."
+	case strings.HasPrefix(r.Name, ofService):
+		return "uploads, renames, or the quotas and bans that servers share can be lost: use another service."
 	case r.Name == "free space (Free)" && !has[fstest.Writable]:
 		return "not needed: nothing can be written."
 	case s.fewer && isUpload(r.Name) && has["rename a file"]:

@@ -140,7 +140,7 @@ func TestDoctorBucket(t *testing.T) {
 	spec := g.URL("", "")
 	exit, out, errs := storageRun(t, t.Context(), spec)
 	folded := strings.Join(strings.Fields(out), " ")
-	for _, want := range []string{"yes uploads: resume", "yes uploads: replace nothing", "A server can use it.", "Use: miniftp serve "} {
+	for _, want := range []string{"yes uploads: resume", "yes uploads: replace nothing", "yes service: PUT with If-Match", "yes service: list of parts", "A server can use it.", "Use: miniftp serve "} {
 		if !strings.Contains(folded, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -153,6 +153,16 @@ func TestDoctorBucket(t *testing.T) {
 	}
 	if exit, _, errs := storageRun(t, t.Context(), strings.Replace(spec, s3peer.Bucket, "none", 1)); exit == verb.ExitOK || !strings.Contains(errs, "none") {
 		t.Errorf("a bucket that does not exist: exit %d: %s", exit, errs)
+	}
+}
+
+// TestDoctorJudgesService: a bucket whose service ignores a condition is not fit for a server. One that lacks something minor is.
+func TestDoctorJudgesService(t *testing.T) {
+	for need, fit := range map[fstest.Need]bool{fstest.Required: false, fstest.Minor: true} {
+		s := &storageReport{results: []fstest.Result{{Name: ofService + "PUT with If-Match", Need: need, Verdict: fstest.No, Err: errors.New("the store ignores the condition")}}}
+		if s.judge(); (s.err == nil) != fit || len(s.findings) != 1 || s.findings[0].means == "" {
+			t.Errorf("%v: %v, %+v", need, s.err, s.findings)
+		}
 	}
 }
 
