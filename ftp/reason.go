@@ -4,8 +4,7 @@ package ftp
 // connection. It shows which setting of the server would have to change.
 type Reason int
 
-// The reasons of Refused. ReasonOther covers what no setting of the server decides, such as a
-// wrong password.
+// The reasons of Refused. ReasonOther covers what has no reason of its own, such as a missing file.
 const (
 	ReasonOther              Reason = iota
 	ReasonDenied                    // the client's address is in a denied network
@@ -27,6 +26,7 @@ const (
 	ReasonCCC                       // CCC, which would end TLS on the control connection
 	ReasonHashTimeout               // a hash took too long
 	ReasonPassivePorts              // all passive ports are in use
+	ReasonLogin                     // a wrong user name, password or certificate
 
 	// The following reasons do not occur in Refused. They are for Observers that classify
 	// DataFailed and StrangerRefused.
@@ -57,6 +57,7 @@ var reasons = [...]string{
 	ReasonCCC:                "TLS stays on the control connection",
 	ReasonHashTimeout:        "hash timeout",
 	ReasonPassivePorts:       "no passive port free",
+	ReasonLogin:              "login incorrect",
 	ReasonForeignHost:        "data connection with another host",
 	ReasonLowPort:            "data connection to a low port",
 	ReasonNotResumed:         "TLS session not resumed",

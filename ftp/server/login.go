@@ -176,14 +176,14 @@ func (s *session) loginFailed(user string, err error) ftp.Reply {
 		return ftp.NewReply(530, "Your files can't be reached now. Try again later, or ask the administrator of this server.")
 	}
 	if errors.Is(err, ErrLogin) {
-		s.emitRefusedLogin(user, err.Error(), ftp.ReasonOther)
+		s.emitRefusedLogin(user, err.Error(), ftp.ReasonLogin)
 	} else { // log it only: the client must not see the Authenticator's error
 		s.emitRefusedLogin(user, "the login could not be checked: "+err.Error(), ftp.ReasonOther)
 	}
 	s.failures++
 	if s.failures >= maxFailures {
 		s.dead = errors.New("too many failed logins")
-		s.emitRefusedLogin(user, "too many failed logins in one session", ftp.ReasonOther)
+		s.emitRefusedLogin(user, "too many failed logins in one session", ftp.ReasonLogin)
 		return ftp.NewReply(421, "Login incorrect, too many times. Goodbye.")
 	}
 	return ftp.NewReply(530, "Login incorrect.")

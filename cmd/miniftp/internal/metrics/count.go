@@ -191,7 +191,7 @@ func failure(code int, s *sessions.Session) string {
 			return slug(r)
 		}
 	}
-	if code == 530 || known && why == ftp.ReasonOther {
+	if code == 530 || known && why == ftp.ReasonLogin {
 		return incorrect
 	}
 	return other

@@ -212,8 +212,8 @@ func TestLogins(t *testing.T) {
 		want   string // "": it does not count as a login
 		events []ftp.Happening
 	}{
-		{"incorrect", []ftp.Happening{given("PASS"), ftp.Refused{}, reply("PASS", 530)}},
-		{"incorrect", []ftp.Happening{given("PASS"), ftp.Refused{}, ftp.Refused{}, reply("PASS", 421)}},
+		{"incorrect", []ftp.Happening{given("PASS"), ftp.Refused{Reason: ftp.ReasonLogin}, reply("PASS", 530)}},
+		{"incorrect", []ftp.Happening{given("PASS"), ftp.Refused{Reason: ftp.ReasonLogin}, ftp.Refused{Reason: ftp.ReasonLogin}, reply("PASS", 421)}},
 		{"too_many_failed_logins", []ftp.Happening{given("PASS"), ftp.Refused{Reason: ftp.ReasonLoginFailures}, reply("PASS", 421)}},
 		{"tls_required", []ftp.Happening{given("USER"), ftp.Refused{Reason: ftp.ReasonTLSRequired}, reply("USER", 530)}},
 		{"other", []ftp.Happening{given("PASS"), reply("PASS", 421)}},
