@@ -56,6 +56,9 @@ func connectionsOf() (all []connection) {
 // Follow counts an event of session s. It is called by the function that follows the sessions in l, so it is not called
 // concurrently.
 func (m *Metrics) Follow(l *sessions.List, e ftp.Event, s *sessions.Session) {
+	if reason, ok := sessions.RefusedFor(e.What); ok {
+		m.refuse(reason)
+	}
 	switch h := e.What.(type) {
 	case ftp.ControlOpened:
 		m.opened.Inc()
@@ -72,8 +75,6 @@ func (m *Metrics) Follow(l *sessions.List, e ftp.Event, s *sessions.Session) {
 		}
 	case ftp.LoggedInAs:
 		m.logins.Inc()
-	case ftp.Refused:
-		m.refuse(h.Reason)
 	case ftp.Changed:
 		both, known := m.changes[h.Verb]
 		if !known {
@@ -97,12 +98,8 @@ func (m *Metrics) data(what ftp.Happening) {
 		m.secured("data", h.TLS)
 	case ftp.DataFailed:
 		m.connected(outcomeOf(h), h.Stance)
-		if _, reason, isRule := sessions.DataFailure(h); isRule {
-			m.refuse(reason)
-		}
 	case ftp.StrangerRefused:
 		m.connected(stranger, ftp.Listens)
-		m.refuse(ftp.ReasonForeignHost)
 	}
 }
 

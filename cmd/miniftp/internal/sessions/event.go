@@ -62,6 +62,7 @@ type Event struct {
 	Mode    string `json:"mode,omitempty"`
 	Stance  string `json:"stance,omitempty"`
 	Addr    string `json:"addr,omitempty"`
+	Local   string `json:"local,omitempty"` // the server's address of a data connection
 	Said    string `json:"said,omitempty"`
 
 	Offset    int64   `json:"offset,omitempty"`
@@ -131,6 +132,7 @@ func (l *List) other(v *Event, e ftp.Event) {
 		v.Kind, v.Mode, v.Stance, v.Addr, v.Said = Offered, h.Mode.String(), h.Stance.String(), h.Addr.String(), h.Said
 	case ftp.DataOpened:
 		v.Kind, v.Mode, v.Stance, v.Addr, v.Seconds = DataOpened, h.Mode.String(), h.Stance.String(), h.Remote.String(), seconds(h.Took)
+		v.Local = h.Local.String()
 	case ftp.DataSecured:
 		v.Kind = DataSecured
 		v.secured(h.TLS)
@@ -168,6 +170,19 @@ func DataFailure(h ftp.DataFailed) (msg string, reason ftp.Reason, refused bool)
 		return "refused", ftp.ReasonLowPort, true
 	}
 	return "refused", ftp.ReasonForeignHost, true
+}
+
+// RefusedFor reports whether an event is a refusal by a rule of the server, and returns the rule.
+func RefusedFor(what ftp.Happening) (reason ftp.Reason, ok bool) {
+	switch h := what.(type) {
+	case ftp.Refused:
+		return h.Reason, true
+	case ftp.StrangerRefused:
+		return ftp.ReasonForeignHost, true
+	case ftp.DataFailed:
+		_, reason, ok = DataFailure(h)
+	}
+	return reason, ok
 }
 
 // Reason returns the reason for the failure of a transfer.
