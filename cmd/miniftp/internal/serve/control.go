@@ -33,7 +33,7 @@ var errStopping = errors.New("the server is stopping")
 func (s *serving) backend(plain, tlsFirst []net.Listener) *control.Backend {
 	listeners := slices.Concat(plain, tlsFirst)
 	return &control.Backend{
-		Name: control.NodeName(listeners[0].Addr()), Version: s.c.App.Version, Since: time.Now().Round(time.Millisecond),
+		Name: s.name, Version: s.c.App.Version, Since: time.Now().Round(time.Millisecond),
 		Listen: func() (all []control.Listener) {
 			for i, l := range listeners {
 				all = append(all, control.Listener{Addr: l.Addr().String(), TLS: i >= len(plain), Header: s.expectsHeader(l.Addr())})

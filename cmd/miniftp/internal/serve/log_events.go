@@ -22,7 +22,7 @@ type eventLog struct {
 	xfer     io.Writer
 	xferKept func() bool // whether what is written to xfer is kept anywhere
 	sessions *sessions.List
-	also     func(ftp.Event, *sessions.Session) // follows the sessions, too; nil: nothing does
+	also     []func(ftp.Event, *sessions.Session) // follow the sessions, too
 
 	mu        sync.Mutex
 	strangers perMinute // lines about clients that are not admitted or never log in
@@ -39,8 +39,8 @@ func (l *eventLog) Observe(e ftp.Event) { l.sessions.Observe(e) }
 // follow logs an event of the session s, which is as it is after the event. admitted is false for a new client, and
 // for one that was not admitted.
 func (l *eventLog) follow(e ftp.Event, s *sessions.Session, admitted bool) {
-	if l.also != nil {
-		l.also(e, s)
+	for _, follow := range l.also {
+		follow(e, s)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -76,6 +76,13 @@ func (cf *config) options() server.Options {
 	if cf.Metrics != "" && !isAddress(cf.Metrics) {
 		cf.Wrong(&cf.Metrics, "%q: not an address to listen on: write 127.0.0.1:9100, [::1]:9100 or :9100", cf.Metrics)
 	}
+	if cf.Console != "" && !isAddress(cf.Console) {
+		cf.Wrong(&cf.Console, "%q: not an address to listen on: write 127.0.0.1:9101, [::1]:9101 or :9101", cf.Console)
+	}
+	if cf.ConsoleTokenFile != "" && cf.trial { // else it is read once, when the page is made
+		_, err = cf.readConsoleToken(func(text string) { cf.Warn("%s", text) })
+		cf.Blame(&cf.ConsoleTokenFile, err)
+	}
 	o.Allow, o.Deny = cf.networks(&cf.Allow), cf.networks(&cf.Deny)
 	return o
 }

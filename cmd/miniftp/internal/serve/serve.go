@@ -20,6 +20,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"miniftp/cmd/miniftp/internal/console"
+	"miniftp/cmd/miniftp/internal/control"
 	"miniftp/cmd/miniftp/internal/metrics"
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/storage"
@@ -56,6 +58,8 @@ type serving struct {
 	proxied     atomic.Pointer[[]netip.Prefix] // --proxy-protocol
 	managed     managed
 	metrics     *metrics.Metrics // nil: off
+	console     *console.Console // nil: off
+	name        string           // see control.NodeName
 	ready       atomic.Bool      // sessions are admitted, unless the server drains
 	draining    atomic.Bool
 	service     *systemd.Service
@@ -81,7 +85,10 @@ func runServe(e *verb.Env, c *cli.Context) error {
 		s.warn(w)
 	}
 	s.openService()
-	s.countEvents()
+	s.followEvents()
+	if s.console != nil {
+		defer s.console.Close()
+	}
 	s.logs.use(&opts, certs)
 	plain, tlsFirst, err := s.listen(&opts)
 	if err != nil {
@@ -90,6 +97,7 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	s.implicitTLS = len(opts.ListenTLS) > 0
 	s.proxied.Store(&opts.ProxyProtocol)
 	listeners := slices.Concat(plain, tlsFirst)
+	s.name = control.NodeName(listeners[0].Addr())
 	pages, err := s.openSites()
 	defer pages.close()
 	if err == nil {

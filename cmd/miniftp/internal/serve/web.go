@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 
+	"miniftp/cmd/miniftp/internal/console"
 	"miniftp/cmd/miniftp/internal/metrics"
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/sessions"
@@ -20,24 +21,29 @@ import (
 
 // page is something that HTTP clients can get from a site.
 type page struct {
-	setting *string              // the address; "": it is off
-	path    string               // shown in the banner
-	about   string               // what it is, in the banner
-	handle  func(site *web.Site) // registers the handlers
+	setting *string // the address; "": it is off
+	path    string  // shown in the banner
+	about   string  // what it is, in the banner
+	// handle registers the handlers. It returns the query that the URL in the banner needs.
+	handle func(site *web.Site) (query string, err error)
 }
 
 // pages returns all pages that settings can turn on.
 func (s *serving) pages() []page {
 	return []page{
 		{&s.cf.Metrics, "/metrics", "metrics", s.handleMetrics},
+		{&s.cf.Console, "/", "live page", s.handleConsole},
 	}
 }
 
 // site is a web.Site and what it shows.
 type site struct {
 	*web.Site
-	pages []page
+	rows []siteRow
 }
+
+// siteRow is a page of a site, for the banner.
+type siteRow struct{ path, about string }
 
 // sites holds the HTTP servers by their address. Pages with the same address share one.
 type sites map[string]*site
@@ -60,8 +66,12 @@ func (s *serving) openSites() (sites, error) {
 			one = &site{Site: w}
 			all[at] = one
 		}
-		one.pages = append(one.pages, p)
-		p.handle(one.Site)
+		query, err := p.handle(one.Site)
+		if err != nil {
+			all.close()
+			return nil, err
+		}
+		one.rows = append(one.rows, siteRow{p.path + query, p.about})
 	}
 	for _, one := range all {
 		one.Serve()
@@ -80,7 +90,7 @@ func (all sites) close() {
 func (all sites) rows() (rows [][2]string) {
 	for _, at := range slices.Sorted(maps.Keys(all)) {
 		one := all[at]
-		for _, p := range one.pages {
+		for _, p := range one.rows {
 			base, _, reach := addrURL(one.Addr(), "http")
 			rows = append(rows, [2]string{"  " + base + p.path[1:], p.about + ", for " + reach})
 		}
@@ -103,24 +113,28 @@ func normalAddress(addr string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// countEvents makes the metrics count the events that the log follows.
-func (s *serving) countEvents() {
-	if s.cf.Metrics == "" {
-		return
-	}
-	s.metrics = metrics.New(s.c.App.Version, settings.Deciding)
+// followEvents makes the metrics and the live page count the events that the log follows.
+func (s *serving) followEvents() {
 	list := s.logs.events.sessions
-	s.logs.events.also = func(e ftp.Event, one *sessions.Session) { s.metrics.Follow(list, e, one) }
+	if s.cf.Console != "" {
+		s.console = console.New(settings.Deciding)
+		s.logs.events.also = append(s.logs.events.also, func(e ftp.Event, _ *sessions.Session) { s.console.Follow(e) })
+	}
+	if s.cf.Metrics != "" {
+		s.metrics = metrics.New(s.c.App.Version, settings.Deciding)
+		s.logs.events.also = append(s.logs.events.also, func(e ftp.Event, one *sessions.Session) { s.metrics.Follow(list, e, one) })
+	}
 }
 
 // handleMetrics registers the metrics and the health checks.
-func (s *serving) handleMetrics(site *web.Site) {
+func (s *serving) handleMetrics(site *web.Site) (query string, err error) {
 	site.Handle("/metrics", s.metrics.Handler(metrics.Source{
 		Sessions: s.logs.events.sessions, Progress: s.srv.Progress, Ports: s.srv.PassivePorts,
 		Bans: func() int { return len(s.srv.Bans()) }, Draining: s.draining.Load,
 	}))
 	site.Handle("/healthz", answer(func() string { return "" }))
 	site.Handle("/readyz", answer(s.notReady))
+	return "", nil
 }
 
 // notReady returns why the server admits no sessions, or "" if it does.

@@ -76,7 +76,9 @@ type Settings struct {
 
 	// [watch]
 
-	Metrics string // the address of an HTTP server
+	Metrics          string // the address of an HTTP server
+	Console          string // the same
+	ConsoleTokenFile string
 }
 
 // defaultListen is the address to listen on if none is given.

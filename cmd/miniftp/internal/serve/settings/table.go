@@ -225,5 +225,7 @@ func logRows(s *Settings) []row {
 func watchRows(s *Settings) []row {
 	return []row{
 		{value: text(&s.Metrics, ""), restart: true, name: "metrics", doc: "answer HTTP requests on `ADDR`: /metrics for Prometheus, /healthz (200 while the server runs) and /readyz (200 while it admits sessions)", long: "Whoever can reach ADDR can read them, without a password; :9100 means all addresses", otherwise: "none", example: `"127.0.0.1:9100"`},
+		{value: text(&s.Console, ""), restart: true, name: "console", doc: "show the live page on `ADDR` to browsers: sessions, transfers, throughput and the connections of each session; it can end sessions", long: "Every user of this machine can open it at a loopback address; at others it needs a token", otherwise: "none", example: `"127.0.0.1:9101"`},
+		{value: text(&s.ConsoleTokenFile, ""), restart: true, path: true, name: "console-token-file", doc: "let only those see the live page who know the token in `FILE`, at least 16 characters", otherwise: "none for --console at a loopback address, else a random token, which is in the URL that serve prints", example: `"/etc/miniftp/console-token"`},
 	}
 }
