@@ -119,6 +119,7 @@ func (l *ladder) command(s step, e *sessions.Event) step {
 		fallthrough
 	case "PORT":
 		if addr, err := parse(e.Arg); err == nil {
+			s.Left = e.Verb + " " + l.at(addr, l.client)
 			s.Note = fmt.Sprintf("“call me on %s”", strings.TrimPrefix(l.at(addr, l.client), ":"))
 		}
 	}

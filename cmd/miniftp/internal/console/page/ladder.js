@@ -4,26 +4,28 @@ import { element, mode, progress, rate, span } from "./table.js";
 const most = 400; // steps
 
 export class Ladder {
-  constructor(list) { this.list = list; }
+  constructor(list) {
+    this.list = list;
+    this.stick = true; // the end is in view, and stays there
+    list.addEventListener("scroll", () => { this.stick = list.scrollHeight - list.scrollTop - list.clientHeight < 40; });
+    new ResizeObserver(() => this.toEnd()).observe(list);
+  }
 
-  begin() { this.list.replaceChildren(); this.live = null; }
+  begin() { this.list.replaceChildren(); this.live = null; this.stick = true; }
 
   add(steps, lost) {
-    const atEnd = this.atEnd();
     if (lost) this.put({ note: `${lost} steps are missing: there were too many at once`, bad: true });
     for (const s of steps) this.put(s);
     while (this.list.children.length > most) this.list.firstElementChild.remove();
-    if (atEnd) this.toEnd();
+    this.toEnd();
   }
 
-  atEnd() { return this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 40; }
-  toEnd() { this.list.scrollTop = this.list.scrollHeight; }
+  toEnd() { if (this.stick) this.list.scrollTop = this.list.scrollHeight; }
 
   put(s) { this.list.insertBefore(rung(s), this.live); }
 
   // transfer shows the bytes of the running transfer as the last rung.
   transfer(row) {
-    const atEnd = this.atEnd();
     this.live?.remove();
     this.live = null;
     if (row?.mode && row.moved !== undefined) {
@@ -32,7 +34,7 @@ export class Ladder {
       this.live.title = mode(row);
       this.list.append(this.live);
     }
-    if (atEnd) this.toEnd();
+    this.toEnd();
   }
 }
 

@@ -96,7 +96,7 @@ export class Table {
   }
 }
 
-const name = { className: "file", fill(td, row) {
+const name = { className: "user", fill(td, row) {
   const b = td.firstElementChild;
   write(b, who(row));
   b.setAttribute("aria-label", `${who(row)}, session ${row.id}: show`);
@@ -115,14 +115,14 @@ export const transferColumns = [
   } },
   { className: "num", label: "rate", fill: (td, row) => write(td, rate(row.rate || 0)) },
   { className: "num", label: "left", fill: (td, row) => write(td, row.total && row.rate ? span(1000 * (row.total - (row.moved || 0)) / row.rate) : "") },
-  { className: "", fill: (td, row) => write(td, mode(row)) },
+  { className: "wide", fill: (td, row) => write(td, mode(row)) },
 ];
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
 
 export const sessionColumns = [
   name,
-  { className: "", fill: (td, row) => write(td, row.from) },
+  { className: "from", fill: (td, row) => write(td, row.from) },
   { className: "narrow", label: "TLS", fill: (td, row) => write(td, row.tls.replace(/^TLS /, "") === row.tls ? row.tls : row.tls.slice(4)) },
   { className: "narrow", label: "since", fill: (td, row) => write(td, clock.format(row.since)) },
   { className: "wide file", fill: (td, row, now) => write(td, doing(row, now)) },
