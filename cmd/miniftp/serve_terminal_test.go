@@ -22,7 +22,7 @@ func TestServeTerminal(t *testing.T) {
 			t.Fatal(err)
 		}
 		verbtest.WriteFile(t, filepath.Join(root, "report.txt"), "hello")
-		s := pty{columns: cols}.start(t, home, "serve", "--port", "0", "--user", "alice:pw", "--user", "bob:pw:ro", "--anonymous", "rw", "--tls-self-signed", "--metrics", "127.0.0.1:0", root)
+		s := pty{columns: cols}.start(t, home, "serve", "--port", "0", "--user", "alice:pw", "--user", "bob:pw:ro", "--anonymous", "rw", "--tls-self-signed", "--metrics", "127.0.0.1:0", "--console", "127.0.0.1:0", root)
 		start := s.await("Ctrl-C stops.\r\n")
 		_, rest, _ := strings.Cut(start, "  ftp://")
 		addr, _, _ := strings.Cut(rest, "/")

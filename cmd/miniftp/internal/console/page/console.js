@@ -1,7 +1,7 @@
 // The live page of miniftp serve. The server sends what has changed, once a second and as server-sent events.
 import { Chart } from "./chart.js";
 import { Ladder } from "./ladder.js";
-import { Table, element, mode, rate, sessionColumns, size, span, transferColumns, who, write } from "./table.js";
+import { Table, element, mode, plural, rate, sessionColumns, size, span, transferColumns, who, write } from "./table.js";
 
 const $ = (id) => document.getElementById(id);
 const retryTime = 3000, mostEvents = 100;
@@ -94,7 +94,7 @@ function show() {
   write($("n-sent"), rate(m.sent));
   write($("n-received"), rate(m.received));
   write($("n-ports"), m.ports.size ? `${m.ports.inUse} of ${m.ports.size}` : "any");
-  write($("n-ports-more"), m.ports.size ? `${m.ports.leases} leases, ${m.ports.waiting} waiting` : "free port");
+  write($("n-ports-more"), m.ports.size ? `${plural(m.ports.leases, "lease")}, ${m.ports.waiting} waiting` : "free port");
   list.show(page.shown, page.rows, now(), page.session);
   transfers.show(page.transfers, page.rows, now(), page.session);
   const filtered = $("filter").value.trim() !== "";
@@ -120,7 +120,7 @@ function showOpened() {
     return;
   }
   write($("h-opened"), `Session ${row.id}: ${who(row)}`);
-  const facts = [`from ${row.from}`, row.tls, `for ${span(now() - row.since)}`, `${row.commands} commands`, `${row.transfers} transfers`, `${size(row.sent)} to the client, ${size(row.received)} from it`];
+  const facts = [`from ${row.from}`, row.tls, `for ${span(now() - row.since)}`, plural(row.commands, "command"), plural(row.transfers, "transfer"), `${size(row.sent)} to the client, ${size(row.received)} from it`];
   if (row.mode) facts.push(mode(row));
   write($("facts"), facts.join(" · "));
   ladder.transfer(row);

@@ -30,6 +30,15 @@ export function write(e, text) {
   if (e.textContent !== text) e.textContent = text;
 }
 
+// clip writes a text of which two lines are shown; the title has all of it.
+function clip(td, text) {
+  if (!td.firstChild) td.append(element("span", "clip"));
+  write(td.firstChild, text);
+  if (td.title !== text) td.title = text;
+}
+
+export const plural = (n, one) => `${n} ${one}${n === 1 ? "" : "s"}`;
+
 export const who = (row) => row.user || "not logged in";
 
 // mode says who listens and who dials, as seen from the server.
@@ -104,7 +113,7 @@ const name = { className: "user", fill(td, row) {
 
 export const transferColumns = [
   name,
-  { className: "wide file", fill: (td, row) => write(td, (row.upload ? "→ " : "← ") + (row.path || row.verb)) },
+  { className: "wide file", fill: (td, row) => clip(td, (row.upload ? "→ " : "← ") + (row.path || row.verb)) },
   { className: "wide", fill(td, row) {
     if (!td.firstChild) td.append(element("span"), element("progress"));
     const [text, bar] = td.children;
@@ -125,7 +134,7 @@ export const sessionColumns = [
   { className: "from", fill: (td, row) => write(td, row.from) },
   { className: "narrow", label: "TLS", fill: (td, row) => write(td, row.tls.replace(/^TLS /, "") === row.tls ? row.tls : row.tls.slice(4)) },
   { className: "narrow", label: "since", fill: (td, row) => write(td, clock.format(row.since)) },
-  { className: "wide file", fill: (td, row, now) => write(td, doing(row, now)) },
+  { className: "wide file", fill: (td, row, now) => clip(td, doing(row, now)) },
   { className: "num", label: "to client", fill: (td, row) => write(td, size(row.sent)) },
   { className: "num", label: "from client", fill: (td, row) => write(td, size(row.received)) },
 ];
