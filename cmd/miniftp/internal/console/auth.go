@@ -126,6 +126,7 @@ func (c *Console) welcome(name string, page fs.FS) http.Handler {
 			show(w, r, "token.html", http.StatusUnauthorized)
 		case given:
 			if c.token != "" {
+				//nolint:gosec // not Secure: the site has no TLS
 				http.SetCookie(w, &http.Cookie{Name: name, Value: c.cookie(), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
 			}
 			http.Redirect(w, r, "/", http.StatusSeeOther)

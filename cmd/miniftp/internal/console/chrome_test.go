@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -251,7 +250,7 @@ func (c *chrome) look(width int, dark bool) {
 	c.call("Emulation.setEmulatedMedia", params{"features": []params{{"name": "prefers-color-scheme", "value": scheme}, {"name": "prefers-reduced-motion", "value": "reduce"}}}, nil)
 }
 
-// shoot saves a picture of the whole page in the directory that MINIFTP_PICTURES names.
+// shoot saves a picture of the whole page in the directory that MINIFTP_PICTURES names. docs/live-page-*.webp are made so.
 func (c *chrome) shoot(name string) {
 	c.t.Helper()
 	dir := os.Getenv("MINIFTP_PICTURES")
@@ -259,10 +258,10 @@ func (c *chrome) shoot(name string) {
 		return
 	}
 	var r struct{ Data string }
-	c.call("Page.captureScreenshot", params{"captureBeyondViewport": true}, &r)
+	c.call("Page.captureScreenshot", params{"captureBeyondViewport": true, "format": "webp", "quality": 55}, &r)
 	image, err := base64.StdEncoding.DecodeString(r.Data)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, name+".png"), image, 0o644)
+		err = os.WriteFile(filepath.Join(dir, name+".webp"), image, 0o644)
 	}
 	if err != nil {
 		c.t.Fatal(err)
@@ -275,6 +274,3 @@ func (c *chrome) complaints() []string {
 	defer c.mu.Unlock()
 	return append([]string(nil), c.problems...)
 }
-
-// quote returns a string of JavaScript.
-func quote(s string) string { return fmt.Sprintf("%q", s) }

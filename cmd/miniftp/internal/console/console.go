@@ -70,8 +70,12 @@ func (c *Console) Follow(e ftp.Event) {
 	}
 }
 
-// Close ends the sampling. It must be called after web.Site.Close, which ends the viewers.
+// Close ends the sampling. It must be called after web.Site.Close, which ends the viewers. A nil Console has nothing to
+// end.
 func (c *Console) Close() {
+	if c == nil {
+		return
+	}
 	c.cancel()
 	c.hubs.Wait()
 }

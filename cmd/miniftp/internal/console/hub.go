@@ -77,11 +77,9 @@ func (c *Console) join(session uint64) (h *hub, v *viewer, samples []sample, pas
 		return nil, nil, nil, nil
 	}
 	if c.hub == nil {
-		c.hub = &hub{c: c, viewers: map[*viewer]struct{}{}, begun: time.Now(), counted: map[uint64]moved{}}
-		c.hub.keep(c.src.Sessions.Recent())
-		c.hub.sample(time.Now())
 		watcher, stop := c.src.Sessions.Watch(watcherQueue)
-		h := c.hub
+		h := c.newHub()
+		c.hub = h
 		c.hubs.Go(func() {
 			defer stop()
 			h.run(watcher)
@@ -97,6 +95,18 @@ func (c *Console) join(session uint64) (h *hub, v *viewer, samples []sample, pas
 	h.viewers[v] = struct{}{}
 	samples, past = h.past(session)
 	return h, v, samples, past
+}
+
+// newHub returns a hub that knows what is known of the past, with a first sample.
+func (c *Console) newHub() *hub {
+	h := &hub{c: c, viewers: map[*viewer]struct{}{}, begun: time.Now(), counted: map[uint64]moved{}}
+	all := c.src.Sessions.Recent()
+	for i := range all {
+		h.events = append(h.events, all[i])
+		h.note(&all[i])
+	}
+	h.sample(h.begun)
+	return h
 }
 
 // past returns the samples, and the events of a session. hub.mu must be held.
@@ -128,7 +138,8 @@ func (h *hub) run(w *sessions.Watcher) {
 		select {
 		case e := <-w.C:
 			h.pass(e)
-		case now := <-tick.C:
+		case <-tick.C:
+			now := time.Now() // the tick may have waited
 			if h.idle(now) {
 				return
 			}
@@ -150,14 +161,6 @@ func (h *hub) idle(now time.Time) bool {
 	}
 	h.c.hub = nil
 	return true
-}
-
-// keep keeps past events, for the ladders and the list of events.
-func (h *hub) keep(all []sessions.Event) {
-	for i := range all {
-		h.events = append(h.events, all[i])
-		h.note(&all[i])
-	}
 }
 
 // note adds an event to the list of events if people want to know it.

@@ -172,7 +172,7 @@ func TestPage(t *testing.T) {
 func TestPageLooks(t *testing.T) {
 	t.Parallel()
 	c := startChrome(t)
-	p, page := slowServer(t, "--passive-ports", "41000-41100")
+	p, page := slowServer(t, "--passive-ports", "20000-29999")
 	c.open(page)
 	for range 3 {
 		login(t, p.Addr, "bob", client.Options{})
@@ -205,7 +205,7 @@ func TestPageLooks(t *testing.T) {
 	if os.Getenv("MINIFTP_PICTURES") != "" {
 		time.Sleep(15 * time.Second) // for the chart
 	}
-	for _, width := range []int{400, 800, 1600} {
+	for _, width := range []int{400, 800, 1300, 1600} {
 		for _, dark := range []bool{false, true} {
 			c.look(width, dark)
 			c.await(fmt.Sprintf(`innerWidth === %d && matchMedia("(prefers-color-scheme: dark)").matches === %v`, width, dark))

@@ -148,7 +148,6 @@ type differ struct {
 	moving  []uint64
 	first   bool
 	refused [reasons]int64
-	lines   int
 }
 
 func newDiffer(filter string, session uint64) *differ {

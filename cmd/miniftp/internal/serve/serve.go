@@ -86,9 +86,7 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	}
 	s.openService()
 	s.followEvents()
-	if s.console != nil {
-		defer s.console.Close()
-	}
+	defer s.console.Close()
 	s.logs.use(&opts, certs)
 	plain, tlsFirst, err := s.listen(&opts)
 	if err != nil {
