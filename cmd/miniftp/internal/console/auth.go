@@ -146,20 +146,31 @@ func (c *Console) wrongToken(r *http.Request) {
 	}
 }
 
-// sameOrigin refuses requests that can't prove that the page itself has sent them. It is for all that changes something.
-func sameOrigin(h http.Handler) http.Handler {
+// foreign reports whether a request says that a page of another site has sent it.
+func foreign(r *http.Request) bool {
+	site, origin := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
+	u, err := url.Parse(origin)
+	return site != "" && site != "same-origin" || origin != "" && (err != nil || u.Host != r.Host)
+}
+
+// ownPage refuses requests of pages of other sites. These can't read the answers, but could use up the places of viewers.
+func ownPage(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		site, origin := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
-		u, err := url.Parse(origin)
-		from := origin != "" && err == nil && u.Host == r.Host
-		switch {
-		case r.Header.Get(proofHeader) == "",
-			site != "" && site != "same-origin",
-			origin != "" && !from,
-			site == "" && origin == "":
+		if foreign(r) {
 			http.Error(w, "Only the page itself may ask for this.", http.StatusForbidden)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
+}
+
+// proven also refuses requests that do not prove that the page itself has sent them. It is for all that changes something.
+func proven(h http.Handler) http.Handler {
+	return ownPage(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get(proofHeader) == "" || r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "" {
+			http.Error(w, "Only the page itself may ask for this.", http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
+	}))
 }

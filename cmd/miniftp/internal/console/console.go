@@ -32,8 +32,11 @@ type Source struct {
 	Log           *slog.Logger
 }
 
-// reasons is the number of values of ftp.Reason.
-const reasons = int(ftp.ReasonNotResumed) + 1
+// Refusals are counted by ftp.Reason; failed logins, most of which have no other reason, are counted apart.
+const (
+	failedLogin = int(ftp.ReasonNotResumed) + 1
+	reasons     = failedLogin + 1
+)
 
 // Console is the live page of one server.
 type Console struct {
@@ -62,12 +65,18 @@ func New(setting func(ftp.Reason) string) *Console {
 
 // Follow counts an event if it is a refusal.
 func (c *Console) Follow(e ftp.Event) {
-	if reason, ok := sessions.RefusedFor(e.What); ok {
-		if reason < 0 || int(reason) >= reasons {
-			reason = ftp.ReasonOther
-		}
-		c.refused[reason].Add(1)
+	reason, ok := sessions.RefusedFor(e.What)
+	if !ok {
+		return
 	}
+	i := int(reason)
+	if r, ok := e.What.(ftp.Refused); ok && r.User != "" && reason == ftp.ReasonOther {
+		i = failedLogin
+	}
+	if i < 0 || i >= reasons {
+		i = int(ftp.ReasonOther)
+	}
+	c.refused[i].Add(1)
 }
 
 // Close ends the sampling. It must be called after web.Site.Close, which ends the viewers. A nil Console has nothing to
@@ -103,8 +112,8 @@ func (c *Console) Handle(site *web.Site, src Source, token string) {
 	for _, file := range []string{"console.js", "chart.js", "ladder.js", "table.js"} {
 		site.Handle("/console/"+file, c.named(c.admitted(name, withPolicy(served))))
 	}
-	site.Handle("/console/stream", c.named(c.admitted(name, http.HandlerFunc(c.stream))))
-	site.Handle("POST /console/kick", c.named(c.admitted(name, sameOrigin(http.HandlerFunc(c.kick)))))
+	site.Handle("/console/stream", c.named(c.admitted(name, ownPage(http.HandlerFunc(c.stream)))))
+	site.Handle("POST /console/kick", c.named(c.admitted(name, proven(http.HandlerFunc(c.kick)))))
 }
 
 // withPolicy sets the Content-Security-Policy of the page.

@@ -275,6 +275,11 @@ func TestKick(t *testing.T) {
 			t.Errorf("%s %v: %d %s, want %d; kicked %d", tt.body, tt.headers, got, text, tt.want, s.kicked.Load())
 		}
 	}
+	for _, h := range []string{"Sec-Fetch-Site: cross-site", "Origin: https://evil.example"} { // takes the place of a viewer
+		if got, _, _ := s.do("GET", "/console/stream", "", h); got != 403 {
+			t.Errorf("a stream, %s: %d", h, got)
+		}
+	}
 	if got, _, _ := s.do("GET", "/console/kick", ""); got != 405 {
 		t.Errorf("GET: %d", got)
 	}
@@ -285,6 +290,9 @@ func TestStream(t *testing.T) {
 	s := setUp(t, "")
 	s.emit(1, ftp.ControlOpened{}, ftp.LoggedInAs{User: "al\x1bice"}, given("NOOP"), reply("NOOP", 200, "ok"))
 	s.emit(2, ftp.ControlOpened{}, ftp.Refused{Why: "no", Reason: ftp.ReasonPermission, Verb: "DELE"})
+	for range 2 {
+		s.emit(3, ftp.Refused{Why: "wrong password", User: "eve"})
+	}
 	l := s.listen("?session=1")
 	var h hello
 	l.next("hello", &h)
@@ -293,7 +301,7 @@ func TestStream(t *testing.T) {
 	if h.Name != "test" || h.Boot != s.boot() || first.Sessions != 2 || len(first.Rows) != 2 || first.Shown == nil || (*first.Shown)[0] != 2 || first.Ports.InUse != 2 {
 		t.Errorf("hello %+v, state %+v", h, first)
 	}
-	if len(first.Refusals) != 1 || first.Refusals[0] != (refusal{"no permission", "setting", 1}) || len(first.Events) != 2 {
+	if len(first.Refusals) != 2 || first.Refusals[0] != (refusal{"failed login", "", 2}) || first.Refusals[1] != (refusal{"no permission", "setting", 1}) || len(first.Events) != 4 {
 		t.Errorf("refusals %v, events %v", first.Refusals, first.Events)
 	}
 	var st steps

@@ -172,7 +172,7 @@ func (h *hub) note(e *sessions.Event) {
 	if len(h.notable) == keptNotable {
 		h.notable = slices.Delete(h.notable, 0, 1)
 	}
-	h.notable = append(h.notable, e.Time.Local().Format("15:04:05")+"  "+line)
+	h.notable = append(h.notable, e.Time.Local().Format("15:04:05")+"  "+cut(line, maxLine))
 	h.total++
 }
 

@@ -14,6 +14,7 @@ const (
 	mostMoving = 50  // transfers
 	maxName    = 64  // characters of a user name
 	maxText    = 200 // characters of a path or a command
+	maxLine    = 500 // characters of an event
 	maxFilter  = 100 // bytes
 )
 
