@@ -49,6 +49,7 @@ const answerTime = 60 * time.Second
 // startChrome starts Chromium with an empty page. It ends with the test.
 func startChrome(t *testing.T) *chrome {
 	t.Helper()
+	verbtest.Long(t)
 	program := verbtest.StockProgram(t, "chromium")
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	dir := t.TempDir()

@@ -151,6 +151,7 @@ func TestPage(t *testing.T) {
 	c.press("Enter") // on the button that has opened the dialog
 	c.await(`document.getElementById("confirm").open`)
 	c.tabTo(`e.id === "yes"`)
+	c.shoot("dialog")
 	c.press("Enter")
 	select {
 	case err := <-ended:
@@ -280,6 +281,7 @@ func TestPageToken(t *testing.T) {
 	_, page := slowServer(t, "--console-token-file", file)
 	c.open(page)
 	c.await(`document.getElementById("token")`)
+	c.shoot("token")
 	c.eval(`document.getElementById("token").value = "0123456789abcdef"`)
 	c.eval(`document.getElementById("token").focus()`)
 	c.press("Enter")
