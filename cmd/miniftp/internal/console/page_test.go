@@ -213,6 +213,9 @@ func TestPageLooks(t *testing.T) {
 			if c.eval(`document.documentElement.scrollWidth > document.documentElement.clientWidth`) == "true" {
 				t.Errorf("%d: the page is wider than the window: %s", width, c.text(tooWide))
 			}
+			if got := c.text(`[...document.querySelectorAll(".tiles > div, .tiles dd, td, #ladder span")].filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 1).map(e => e.textContent).join("; ")`); got != "" {
+				t.Errorf("%d: texts that do not fit: %s", width, got)
+			}
 			if got := c.text(unreadable); got != "" {
 				t.Errorf("%d, dark %v: texts with little contrast:\n%s", width, dark, got)
 			}

@@ -93,8 +93,8 @@ function show() {
   write($("n-transfers"), String(m.moving));
   write($("n-sent"), rate(m.sent));
   write($("n-received"), rate(m.received));
-  write($("n-ports"), m.ports.size ? `${m.ports.inUse} of ${m.ports.size}` : "any");
-  write($("n-ports-more"), m.ports.size ? `${plural(m.ports.leases, "lease")}, ${m.ports.waiting} waiting` : "free port");
+  write($("n-ports"), m.ports.size ? String(m.ports.inUse) : "any");
+  write($("n-ports-more"), m.ports.size ? `of ${m.ports.size}; ${plural(m.ports.leases, "lease")}, ${m.ports.waiting} waiting` : "free port");
   list.show(page.shown, page.rows, now(), page.session);
   transfers.show(page.transfers, page.rows, now(), page.session);
   const filtered = $("filter").value.trim() !== "";
