@@ -32,11 +32,8 @@ type Source struct {
 	Log           *slog.Logger
 }
 
-// Refusals are counted by ftp.Reason; failed logins, most of which have no other reason, are counted apart.
-const (
-	failedLogin = int(ftp.ReasonNotResumed) + 1
-	reasons     = failedLogin + 1
-)
+// reasons is the number of ftp.Reasons, by which refusals are counted.
+const reasons = int(ftp.ReasonNotResumed) + 1
 
 // Console is the live page of one server.
 type Console struct {
@@ -70,9 +67,6 @@ func (c *Console) Follow(e ftp.Event) {
 		return
 	}
 	i := int(reason)
-	if r, ok := e.What.(ftp.Refused); ok && r.User != "" && reason == ftp.ReasonOther {
-		i = failedLogin
-	}
 	if i < 0 || i >= reasons {
 		i = int(ftp.ReasonOther)
 	}

@@ -167,7 +167,7 @@ func TestStream(t *testing.T) {
 	s.emit(1, ftp.ControlOpened{}, ftp.LoggedInAs{User: "al\x1bice"}, given("NOOP"), reply("NOOP", 200, "ok"))
 	s.emit(2, ftp.ControlOpened{}, ftp.Refused{Why: "no", Reason: ftp.ReasonPermission, Verb: "DELE"})
 	for range 2 {
-		s.emit(3, ftp.Refused{Why: "wrong password", User: "eve"})
+		s.emit(3, ftp.Refused{Why: "wrong password", User: "eve", Reason: ftp.ReasonLogin})
 	}
 	l := s.listen("?session=1")
 	var h hello
@@ -177,7 +177,7 @@ func TestStream(t *testing.T) {
 	if h.Name != "test" || h.Boot != s.boot() || first.Sessions != 2 || len(first.Rows) != 2 || first.Shown == nil || (*first.Shown)[0] != 2 || first.Ports.InUse != 2 {
 		t.Errorf("hello %+v, state %+v", h, first)
 	}
-	if len(first.Refusals) != 2 || first.Refusals[0] != (refusal{"failed login", "", 2}) || first.Refusals[1] != (refusal{"no permission", "setting", 1}) || len(first.Events) != 4 {
+	if len(first.Refusals) != 2 || first.Refusals[0] != (refusal{"login incorrect", "setting", 2}) || first.Refusals[1] != (refusal{"no permission", "setting", 1}) || len(first.Events) != 4 {
 		t.Errorf("refusals %v, events %v", first.Refusals, first.Events)
 	}
 	var st steps

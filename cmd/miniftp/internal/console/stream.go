@@ -36,9 +36,6 @@ type steps struct {
 func (c *Console) boot() int64 { return c.since.UnixMilli() }
 
 func (c *Console) refusal(i int, n int64) refusal {
-	if i == failedLogin {
-		return refusal{"failed login", "", n}
-	}
 	reason := ftp.Reason(i)
 	return refusal{reason.String(), c.setting(reason), n}
 }
