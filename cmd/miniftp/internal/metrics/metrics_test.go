@@ -138,11 +138,11 @@ func TestCounts(t *testing.T) {
 		`miniftp_data_connections_total{outcome="stranger",stance="listens"}`:                 1,
 		`miniftp_data_connection_open_seconds_bucket{stance="dials",le="0.025"}`:              1,
 		`miniftp_data_connection_open_seconds_bucket{stance="dials",le="0.01"}`:               0,
-		`miniftp_bans`:                        7,
-		`miniftp_draining`:                    1,
-		`miniftp_passive_ports`:               10,
-		`miniftp_passive_ports_in_use`:        4,
-		`miniftp_passive_port_leases`:         3,
+		`miniftp_bans`:                  7,
+		`miniftp_draining`:              1,
+		`miniftp_passive_ports`:         10,
+		`miniftp_passive_ports_in_use`:  4,
+		`miniftp_passive_port_leases`:   3,
 		`miniftp_passive_ports_waiting`: 2,
 	})
 }

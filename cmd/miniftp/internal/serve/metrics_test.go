@@ -184,7 +184,7 @@ func checkCounts(t *testing.T, got map[string]float64) {
 		`miniftp_changes_total{verb="MFMT",result="ok"}`:                                             2, // after each put
 		`miniftp_changes_total{verb="MKD",result="ok"}`:                                              1,
 		`miniftp_changes_total{verb="RMD",result="failed"}`:                                          1,
-		`miniftp_refusals_total{reason="login_incorrect",setting=""}`:                                          1,
+		`miniftp_refusals_total{reason="login_incorrect",setting=""}`:                                1,
 		`miniftp_refusals_total{reason="no_copies_from_server_to_server",setting="fxp"}`:             1,
 		`miniftp_refusals_total{reason="no_permission",setting="users.perm"}`:                        1,
 		`miniftp_refusals_total{reason="data_connection_with_another_host",setting="data-any-host"}`: 1,
