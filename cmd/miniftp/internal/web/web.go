@@ -1,7 +1,7 @@
-// Package web is the HTTP server of serve: the metrics, the health checks and the live page are its handlers.
+// Package web is the HTTP server of serve: the metrics, the health checks, the live page and the answers for an authority of
+// certificates are its handlers.
 //
-// A Site is for few clients that are trusted to reach it, such as Prometheus, a balancer and the browser of an
-// administrator. It limits what each of them can take nevertheless, because a port is easily open to more than that.
+// A Site is for few clients, such as Prometheus, a balancer, the browser of an administrator or an authority. It limits what each of them can take nevertheless, because a port is easily open to more than that.
 package web
 
 import (
@@ -45,21 +45,33 @@ type Site struct {
 	work     sync.WaitGroup // the accepting goroutine and the connections
 }
 
-// Listen returns a Site that listens on addr, and answers after Serve. ":9100" and "[::]:9100" are all addresses,
-// "0.0.0.0:9100" is all of IPv4. Failures inside net/http are logged to log.
+// Listen returns a Site that listens on addr, and answers after Serve. Failures inside net/http are logged to log.
 func Listen(addr string, log *slog.Logger) (*Site, error) {
+	l, err := Open(addr)
+	if err != nil {
+		return nil, err
+	}
+	return On(l, log), nil
+}
+
+// Open listens on addr. ":9100" and "[::]:9100" are all addresses, "0.0.0.0:9100" is all of IPv4.
+func Open(addr string) (net.Listener, error) {
 	network := "tcp"
 	if host, _, err := net.SplitHostPort(addr); err == nil {
 		if ip, err := netip.ParseAddr(host); err == nil && ip.Unmap().Is4() {
 			network = "tcp4" // else package net listens on IPv6 for 0.0.0.0, too
 		}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	l, err := new(net.ListenConfig).Listen(ctx, network, addr)
+	l, err := new(net.ListenConfig).Listen(context.Background(), network, addr)
 	if err != nil {
-		cancel()
 		return nil, listenError(err)
 	}
+	return l, nil
+}
+
+// On is like Listen, with a listener that is open already. The Site closes it.
+func On(l net.Listener, log *slog.Logger) *Site {
+	ctx, cancel := context.WithCancel(context.Background())
 	s := &Site{listener: l, mux: http.NewServeMux(), cancel: cancel}
 	s.server = &http.Server{
 		Handler:           guarded(s.mux),
@@ -76,7 +88,7 @@ func Listen(addr string, log *slog.Logger) (*Site, error) {
 			}
 		},
 	}
-	return s, nil
+	return s
 }
 
 // listenError returns the operating system's part of err. The caller knows the address.
