@@ -37,7 +37,7 @@ func TestUnits(t *testing.T) {
 	program := verbtest.Program(t)
 	for _, dropIn := range []string{"", "before-253.conf", "sockets-only.conf"} {
 		dir := t.TempDir()
-		for _, name := range []string{"miniftp.service", "miniftp.socket", "miniftp-tls.socket", dropIn} {
+		for _, name := range []string{"miniftp.service", "miniftp.socket", "miniftp-tls.socket", "miniftp-acme.socket", dropIn} {
 			if name == "" {
 				continue
 			}
@@ -54,7 +54,7 @@ func TestUnits(t *testing.T) {
 			}
 			verbtest.WriteFile(t, to, strings.ReplaceAll(string(text), "/usr/local/bin/miniftp", program)) // which must exist
 		}
-		verify := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", "./miniftp.service", "./miniftp.socket", "./miniftp-tls.socket")
+		verify := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", "./miniftp.service", "./miniftp.socket", "./miniftp-tls.socket", "./miniftp-acme.socket")
 		verify.Dir = dir
 		out, err := verify.CombinedOutput()
 		for line := range strings.Lines(string(out)) {
@@ -90,6 +90,8 @@ func TestUnitWords(t *testing.T) {
 		{plain, "FileDescriptorName", "ftp"},
 		{secure, "FileDescriptorName", "ftps"},
 		{secure, "Service", "miniftp.service"},
+		{unit(t, "miniftp-acme.socket"), "FileDescriptorName", "acme-http"},
+		{unit(t, "miniftp-acme.socket"), "Service", "miniftp.service"},
 	} {
 		if !slices.Equal(c.in[c.key], []string{c.want}) {
 			t.Errorf("%s=%v, want %s", c.key, c.in[c.key], c.want)

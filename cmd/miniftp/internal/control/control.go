@@ -39,7 +39,8 @@ type About struct {
 	Draining bool      `json:"draining"` // admits no new sessions
 	Sessions int       `json:"sessions"`
 
-	Listen []Listener `json:"listen"`
+	Listen       []Listener    `json:"listen"`
+	Certificates []Certificate `json:"certificates"` // the first one is for clients that name no host
 }
 
 // Listener is an address that a server listens on.

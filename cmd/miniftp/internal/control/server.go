@@ -25,6 +25,8 @@ type Backend struct {
 	Sessions *sessions.List
 	Server   *server.Server
 
+	Certificates func() []Certificate
+
 	// Reload reads the settings again. Drain admits no new sessions and returns when the last one has ended.
 	Reload   func(context.Context) (Reloaded, error)
 	Drain    func(context.Context) error
@@ -77,7 +79,7 @@ func Listen(b *Backend, path string) (*Server, error) {
 	s := &Server{b: b, socket: sock, ended: make(chan struct{}), stop: stop}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+serverPath, s.answer(func(*http.Request) (any, error) {
-		return About{b.Name, b.Version, os.Getpid(), b.Since, b.Draining(), b.Sessions.Len(), b.Listen()}, nil
+		return About{b.Name, b.Version, os.Getpid(), b.Since, b.Draining(), b.Sessions.Len(), b.Listen(), b.Certificates()}, nil
 	}))
 	mux.HandleFunc("GET "+sessionsPath, s.answer(func(*http.Request) (any, error) { return b.infos(), nil }))
 	mux.HandleFunc("POST "+kickPath, s.answer(func(r *http.Request) (any, error) {

@@ -26,6 +26,8 @@ type server struct {
 	at    time.Time
 	moved map[uint64]int64 // of running transfers
 	asked func()           // called when the server is asked for progress; may be nil
+
+	certificates []Certificate
 }
 
 func newServer() *server {
@@ -34,7 +36,7 @@ func newServer() *server {
 			return "ban-time"
 		}
 		return ""
-	}), at: time.Now(), moved: map[uint64]int64{}}
+	}), at: time.Now(), moved: map[uint64]int64{}, certificates: []Certificate{{"ftp.example.org", time.Unix(2e9, 0)}}}
 	s.list = sessions.New(func(ftp.Reason) string { return "" }, func(e ftp.Event, one *sessions.Session, _ bool) { s.Follow(s.list, e, one) })
 	return s
 }
@@ -59,6 +61,7 @@ func (s *server) source() Source {
 		},
 		Ports: func() dtp.PortsUsage { return dtp.PortsUsage{Size: 10, InUse: 4, Leases: 3, Waiting: 2} },
 		Bans:  func() int { return 7 }, Draining: func() bool { return true },
+		Certificates: func() []Certificate { return s.certificates },
 	}
 }
 
@@ -300,6 +303,24 @@ func BenchmarkFollow(b *testing.B) {
 	for b.Loop() {
 		for _, e := range events {
 			s.Follow(s.list, e, one)
+		}
+	}
+}
+
+// TestCertificates: each certificate has a gauge as long as the server uses it. Of two with one name, the end of the first
+// counts. Names from the configuration can't break the format.
+func TestCertificates(t *testing.T) {
+	const gauge = `miniftp_certificate_expiry_timestamp_seconds{certificate=`
+	s := newServer()
+	expect(t, "at first", s.scrape(t), map[string]float64{gauge + `"ftp.example.org"}`: 2e9})
+	at := func(sec int64) time.Time { return time.Unix(sec, 0) }
+	s.certificates = []Certificate{{"a", at(9)}, {"a", at(7)}, {"a", at(8)}, {"q\"u\\o\nte", at(5)}, {strings.Repeat("n", 9999), at(6)}, {"bad\xff", at(4)}}
+	got := s.scrape(t)
+	expect(t, "after a reload", got, map[string]float64{gauge + `"a"}`: 7, gauge + `"q\"u\\o?te"}`: 5, gauge + `"` + strings.Repeat("n", maxName) + `"}`: 6, gauge + `"bad?"}`: 4, gauge + `"ftp.example.org"}`: 0})
+	s.certificates = nil
+	for name := range s.scrape(t) {
+		if strings.HasPrefix(name, gauge) {
+			t.Errorf("%s is left", name)
 		}
 	}
 }

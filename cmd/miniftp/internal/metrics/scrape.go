@@ -2,12 +2,15 @@ package metrics
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 
 	"miniftp/cmd/miniftp/internal/sessions"
+	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 )
 
@@ -18,6 +21,14 @@ type Source struct {
 	Ports    func() dtp.PortsUsage
 	Bans     func() int
 	Draining func() bool
+
+	Certificates func() []Certificate
+}
+
+// Certificate is a certificate of the server.
+type Certificate struct {
+	Name string // a host, or the base name of its file
+	Ends time.Time
 }
 
 // Handler returns the handler for Prometheus.
@@ -50,7 +61,38 @@ func (m *Metrics) look(src Source) {
 	} {
 		m.gauges[name].Set(float64(value))
 	}
+	m.lookAtCertificates(src.Certificates())
 }
+
+// maxName limits the name of a certificate in a label, in bytes.
+const maxName = 253
+
+// lookAtCertificates replaces the gauges of the certificates. Of those with the same name, the one that ends first counts.
+func (m *Metrics) lookAtCertificates(all []Certificate) {
+	ends := map[string]time.Time{}
+	for _, c := range all {
+		name := c.Name[:min(len(c.Name), maxName)]
+		name = fmt.Sprintf(`miniftp_certificate_expiry_timestamp_seconds{certificate="%s"}`, labelValue.Replace(ftp.Printable(strings.ToValidUTF8(name, "?"))))
+		if other, ok := ends[name]; !ok || c.Ends.Before(other) {
+			ends[name] = c.Ends
+		}
+	}
+	for name := range m.certificates {
+		if _, ok := ends[name]; !ok {
+			m.set.UnregisterMetric(name)
+			delete(m.certificates, name)
+		}
+	}
+	for name, at := range ends {
+		if m.certificates[name] == nil {
+			m.certificates[name] = m.set.NewGauge(name, nil)
+		}
+		m.certificates[name].Set(float64(at.Unix()))
+	}
+}
+
+// labelValue escapes what has a meaning in the value of a label. Printable has removed newlines.
+var labelValue = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 // lookAtSessions counts the sessions and the bytes of running transfers.
 //

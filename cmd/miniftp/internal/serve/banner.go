@@ -22,7 +22,7 @@ import (
 // and the command to fetch a file. Text is wrapped at width, the columns of the terminal; URLs,
 // fingerprints and commands are not. If the output is not a terminal, width is 0, and each URL is on
 // one line with the text that says who can reach it, so that scripts can find it.
-func (cf *config) banner(roots *roots, ls []net.Listener, web sites, t tlsBanner, width int) string {
+func (cf *config) banner(roots *roots, ls []net.Listener, more [][2]string, t tlsBanner, width int) string {
 	rows := [][2]string{{"miniftp serves " + ftp.Printable(cf.served()), cf.describe()}}
 	first := ""
 	for i, l := range ls {
@@ -32,7 +32,7 @@ func (cf *config) banner(roots *roots, ls []net.Listener, web sites, t tlsBanner
 			first = u
 		}
 	}
-	rows = append(rows, web.rows()...)
+	rows = append(rows, more...)
 	var b strings.Builder
 	oneLine := width == 0
 	if oneLine {
@@ -53,6 +53,8 @@ func (cf *config) banner(roots *roots, ls []net.Listener, web sites, t tlsBanner
 	}
 	if t.certificate != "" {
 		writeBelow(&b, [2]string{"", t.certificate}, "  ", width)
+	}
+	if t.fingerprint != "" {
 		fmt.Fprintln(&b, "  "+t.fingerprint)
 	}
 	b.WriteString(cf.invite(first, roots, t))

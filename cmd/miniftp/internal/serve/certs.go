@@ -8,9 +8,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"miniftp/cmd/miniftp/internal/acmecert"
+	"miniftp/cmd/miniftp/internal/control"
 	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp/server"
@@ -21,9 +25,16 @@ import (
 type certificates struct {
 	log *slog.Logger
 
+	hosts     []string // of --tls-acme
+	authority acmecert.Config
+	acme      *acmecert.Manager // nil without hosts
+	own       bool              // the pair is self-signed
+	loaded    func()            // called after a changed file was read; nil: not
+
 	mu     sync.Mutex
 	pairs  []*pair
 	looked time.Time
+	missed time.Time // when the log was told last that there is no certificate
 }
 
 // pair is a certificate and its key.
@@ -81,19 +92,97 @@ func (p *pair) stamps() (now [2]stamp) {
 	return now
 }
 
-// get returns the certificate for the host name that the client asks for (SNI), else the first one.
+// get returns the certificate for the host name that the client asks for (SNI): that of ACME if the name is one of its
+// hosts, else one of the files. Clients that ask for no name, or for an unknown one, get the first certificate, where those
+// of ACME come first. Until the authority has issued a certificate, a file that fits takes its place.
 func (cs *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	name := strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
+	known := slices.Contains(cs.hosts, name)
+	if known {
+		if cert := cs.acme.Get(name); cert != nil {
+			return cert, nil
+		}
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if time.Since(cs.looked) >= lookAgain {
+		cs.refresh()
+	}
+	if name != "" || len(cs.hosts) == 0 {
+		for _, p := range cs.pairs {
+			if hello.SupportsCertificate(p.cert) == nil {
+				return p.cert, nil
+			}
+		}
+	}
+	if !known && len(cs.hosts) > 0 {
+		if cert := cs.acme.Get(cs.hosts[0]); cert != nil {
+			return cert, nil
+		}
+	}
+	if !known && len(cs.pairs) > 0 {
+		return cs.pairs[0].cert, nil
+	}
+	if !known {
+		name = cs.hosts[0]
+	}
+	if time.Since(cs.missed) >= missedEvery {
+		cs.missed = time.Now()
+		cs.log.Warn("a TLS handshake was refused, because there is no certificate yet", "host", name, "authority", cs.acme.Authority())
+	}
+	return nil, errNoCertificate
+}
+
+// named returns the hosts of --tls-acme; cs may be nil.
+func (cs *certificates) named() []string {
+	if cs == nil {
+		return nil
+	}
+	return cs.hosts
+}
+
+// missedEvery is the minimum time between two lines about missing certificates.
+const missedEvery = time.Minute
+
+var errNoCertificate = errors.New("there is no certificate yet")
+
+// list describes the certificates, the one for clients that ask for no name first.
+func (cs *certificates) list() (all []control.Certificate) {
+	if cs.acme != nil {
+		for _, state := range cs.acme.States() {
+			c := control.Certificate{Names: []string{state.Host}, Source: control.FromACME, Error: state.Problem}
+			if state.Cert != nil {
+				c.NotBefore, c.NotAfter = state.Cert.Leaf.NotBefore, state.Cert.Leaf.NotAfter
+			}
+			all = append(all, c)
+		}
+	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if time.Since(cs.looked) >= lookAgain {
 		cs.refresh()
 	}
 	for _, p := range cs.pairs {
-		if hello.SupportsCertificate(p.cert) == nil {
-			return p.cert, nil
-		}
+		all = append(all, cs.describe(p))
 	}
-	return cs.pairs[0].cert, nil
+	return all
+}
+
+// describe describes the certificate of a file.
+func (cs *certificates) describe(p *pair) control.Certificate {
+	leaf := p.cert.Leaf
+	c := control.Certificate{Names: []string{}, Source: control.FromFile, File: p.certFile, NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter}
+	if cs.own {
+		c.Source = control.SelfSigned
+	}
+	c.Names = append(c.Names, leaf.DNSNames...)
+	for _, ip := range leaf.IPAddresses {
+		c.Names = append(c.Names, ip.String())
+	}
+	if len(c.Names) == 0 && leaf.Subject.CommonName != "" {
+		c.Names = append(c.Names, leaf.Subject.CommonName)
+	}
+	return c
 }
 
 // refresh reads the files that have changed. If one can't be used, the old certificate stays in use.
@@ -110,10 +199,13 @@ func (cs *certificates) refresh() {
 			continue
 		}
 		cs.log.Info("certificate reloaded", "file", p.certFile, "until", p.cert.Leaf.NotAfter)
+		if cs.loaded != nil {
+			cs.loaded()
+		}
 	}
 }
 
-// fingerprint returns the fingerprint of the first certificate.
+// fingerprint returns the fingerprint of the first file.
 func (cs *certificates) fingerprint() string { return local.Fingerprint(cs.pairs[0].cert.Leaf) }
 
 // selfSigned returns the file of the self-signed certificate. It makes a certificate if there is none,

@@ -108,7 +108,7 @@ func TestConfigMistakes(t *testing.T) {
 		{"anonymous = \"ro\"\n[users.anonymous]\nperm = \"rw\"", []string{"m.toml:1: anonymous and perm of [users.anonymous] are both set"}},
 		{"anonymous = \"ro\"\n[users.anonymous]\npassword = \"rw\"", []string{"m.toml:1: anonymous ro contradicts the password of user anonymous"}},
 		{"[tls]\nmode = \"on\"", []string{`m.toml:2: tls.mode "on": must be off, optional, required or implicit`}},
-		{"[tls]\nmode = \"required\"", []string{`m.toml:2: tls.mode required needs a certificate: write  cert = "FILE"  or  self-signed = true  in [tls]`}},
+		{"[tls]\nmode = \"required\"", []string{`m.toml:2: tls.mode required needs a certificate: write  cert = "FILE",  acme = ["HOST"]  or  self-signed = true  in [tls]`}},
 		{"[tls]\ncert = \"none.pem\"\nkey = [\"a\", \"b\"]", []string{"m.toml:3: tls.key has 2 keys for 1 of m.toml:2: tls.cert: there must be"}},
 		{"[tls]\nself-signed = true\nkey = \"a\"", []string{"m.toml:3: tls.key can't be used together with m.toml:2: tls.self-signed"}},
 		{"[tls]\nmode = \"off\"\nsession-reuse = \"maybe\"", []string{`m.toml:3: tls.session-reuse "maybe": must be off, prefer or require`}},

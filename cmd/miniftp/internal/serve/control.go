@@ -40,7 +40,7 @@ func (s *serving) backend(plain, tlsFirst []net.Listener) *control.Backend {
 			}
 			return all
 		},
-		Sessions: s.logs.events.sessions, Server: s.srv, Draining: s.draining.Load,
+		Sessions: s.logs.events.sessions, Server: s.srv, Draining: s.draining.Load, Certificates: s.certificates,
 		Reload: func(ctx context.Context) (control.Reloaded, error) {
 			answer := make(chan control.Reloaded, 1)
 			select {

@@ -125,6 +125,7 @@ func (cf *config) secrets() []secret {
 				add(&cf.TLSSelfSigned, "the certificate with its private key", file)
 			}
 		}
+		add(&cf.TLSACME, "a private key of --tls-acme", cf.acmeFiles...)
 		add(&cf.TLSClientCA, "the authorities for clients", cf.TLSClientCA)
 	}
 	add(&cf.ConsoleTokenFile, "the token of the live page", cf.ConsoleTokenFile)

@@ -132,13 +132,8 @@ func (l *serverLogs) apply(cf *config, f logFiles) {
 	l.level.Set(level)
 }
 
-// use sets the options of a server, and its certificates, so that they write to the logs.
-func (l *serverLogs) use(o *server.Options, certs *certificates) {
-	o.Log, o.Observer = l.log, l.see
-	if certs != nil {
-		certs.log = l.log
-	}
-}
+// use sets the options of a server, so that it writes to the logs.
+func (l *serverLogs) use(o *server.Options) { o.Log, o.Observer = l.log, l.see }
 
 func (l *serverLogs) close() {
 	l.events.end()

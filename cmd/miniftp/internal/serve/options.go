@@ -35,6 +35,9 @@ type config struct {
 	trial   bool            // for config check: no file is written
 	user    *runas.User     // of --run-as; nil without it, or if it is not valid
 	sought  bool            // findUser was called
+	noACME  bool            // the server that reloads was started without --tls-acme
+
+	acmeFiles []string // the files with keys for --tls-acme
 }
 
 // options returns the options of the server, without users, TLS and the log. Mistakes are added

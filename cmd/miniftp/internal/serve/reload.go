@@ -65,7 +65,7 @@ func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
 // changes. The result is for miniftp reload.
 func (s *serving) reread() control.Reloaded {
 	result := control.Reloaded{Mistakes: []string{}, Warnings: []string{}, Restart: []string{}}
-	cf := &config{Config: settings.New(s.c)}
+	cf := &config{Config: settings.New(s.c), noACME: s.acme == nil}
 	opts, certs := cf.prepare(s.roots)
 	if s.implicitTLS && opts.TLS == nil && len(cf.Problems) == 0 {
 		cf.Wrong(&cf.TLS, "off: this server listens for implicit TLS, which only a restart can change")
@@ -77,7 +77,8 @@ func (s *serving) reread() control.Reloaded {
 		cf.Problem(err)
 	}
 	if len(cf.Problems) == 0 {
-		s.logs.use(&opts, certs)
+		s.useCertificates(certs)
+		s.logs.use(&opts)
 		cf.Problem(s.srv.Reload(opts))
 	}
 	if len(cf.Problems) > 0 {
@@ -102,6 +103,11 @@ func (s *serving) reread() control.Reloaded {
 		s.logs.log.Warn("changing this setting needs a restart", "setting", key)
 	}
 	s.cf = cf
+	s.expiry.forget()
+	s.showCertificates(certs, func(text string) {
+		s.logs.log.Warn(text)
+		result.Warnings = append(result.Warnings, text)
+	})
 	s.proxied.Store(&opts.ProxyProtocol)
 	s.roots.retire(cf)
 	s.roots.keepSwept(s.srv, cf)

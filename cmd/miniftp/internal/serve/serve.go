@@ -20,6 +20,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"miniftp/cmd/miniftp/internal/acmecert"
 	"miniftp/cmd/miniftp/internal/console"
 	"miniftp/cmd/miniftp/internal/control"
 	"miniftp/cmd/miniftp/internal/metrics"
@@ -60,7 +61,11 @@ type serving struct {
 	metrics     *metrics.Metrics // nil: off
 	console     *console.Console // nil: off
 	name        string           // see control.NodeName
-	ready       atomic.Bool      // sessions are admitted, unless the server drains
+	certs       atomic.Pointer[certificates]
+	acme        *acmecert.Manager // nil: started without --tls-acme
+	challenges  challenges
+	expiry      *expiry
+	ready       atomic.Bool // sessions are admitted, unless the server drains
 	draining    atomic.Bool
 	service     *systemd.Service
 	accepting   []*acceptor  // the listeners, if the watchdog or sockets of systemd need them to be observed
@@ -68,7 +73,7 @@ type serving struct {
 }
 
 func runServe(e *verb.Env, c *cli.Context) error {
-	s := &serving{e: e, c: c, cf: &config{Config: settings.New(c)}, roots: newRoots(c.Context), managed: newManaged()}
+	s := &serving{e: e, c: c, cf: &config{Config: settings.New(c)}, roots: newRoots(c.Context), managed: newManaged(), expiry: newExpiry()}
 	defer s.roots.end()
 	s.cf.prepareUser()
 	opts, certs := s.cf.prepare(s.roots)
@@ -87,7 +92,9 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	s.openService()
 	s.followEvents()
 	defer s.console.Close()
-	s.logs.use(&opts, certs)
+	s.beginACME(certs)
+	s.logs.use(&opts)
+	defer s.challenges.close()
 	plain, tlsFirst, err := s.listen(&opts)
 	if err != nil {
 		return err
@@ -96,11 +103,8 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	s.proxied.Store(&opts.ProxyProtocol)
 	listeners := slices.Concat(plain, tlsFirst)
 	s.name = control.NodeName(listeners[0].Addr())
-	pages, err := s.openSites()
+	pages, err := s.openRest(certs)
 	defer pages.close()
-	if err == nil {
-		err = s.drop()
-	}
 	unmanage := func() {}
 	if err == nil {
 		unmanage, err = s.manage(plain, tlsFirst)
@@ -112,6 +116,8 @@ func runServe(e *verb.Env, c *cli.Context) error {
 		return err
 	}
 	defer unmanage()
+	s.showCertificates(certs, s.warn)
+	s.challenges.serve(s)
 	hup, closed, stop := s.hangups() // before the banner, after which a script may send SIGHUP
 	defer stop()
 	if !e.Quiet {
@@ -119,18 +125,32 @@ func runServe(e *verb.Env, c *cli.Context) error {
 		if term.IsTerminal(e.Err) {
 			width = min(term.Width(e.Err), flags.HelpWidth)
 		}
-		fmt.Fprint(e.Err, s.cf.banner(s.roots, listeners, pages, s.cf.tlsWords(opts, certs), width))
+		fmt.Fprint(e.Err, s.cf.banner(s.roots, listeners, slices.Concat(pages.rows(), s.challenges.rows()), s.cf.tlsWords(opts, certs), width))
 	}
 	s.roots.keepSwept(s.srv, s.cf)
 	return s.logged(listeners, func() error { return s.serveAll(hup, closed, plain, tlsFirst) })
 }
 
+// openRest opens the listeners that are not for FTP, and then becomes the user of --run-as. The caller must close pages, also
+// after an error.
+func (s *serving) openRest(certs *certificates) (pages sites, err error) {
+	if pages, err = s.openSites(); err != nil {
+		return nil, err
+	}
+	if err = s.openChallenges(certs.named()); err != nil {
+		return pages, err
+	}
+	return pages, s.drop()
+}
+
 // listen makes the server and its listeners, or takes those over that systemd passes.
 func (s *serving) listen(opts *server.Options) (plain, tlsFirst []net.Listener, err error) {
-	plain, tlsFirst, err = s.cf.adopt(opts)
+	sockets, err := s.cf.adopt(opts)
 	if err != nil {
 		return nil, nil, err
 	}
+	plain, tlsFirst = sockets.plain, sockets.tlsFirst
+	s.challenges.http, s.challenges.alpn = sockets.http, sockets.alpn
 	if s.srv, err = server.New(*opts); err != nil {
 		return nil, nil, verb.Usagef("%s", strings.TrimPrefix(err.Error(), "server: "))
 	}
@@ -208,8 +228,7 @@ func (s *serving) serveAll(hup, closed hangupSignals, plain, tlsFirst []net.List
 	s.ready.Store(true)
 	changed := s.watchStored()
 	s.service.Ready(s.status())
-	unwatch := s.watch()
-	defer unwatch()
+	defer s.watchAll()()
 	var status <-chan time.Time
 	if s.service.Present() {
 		tick := time.NewTicker(statusEvery)

@@ -77,6 +77,12 @@ func (s *serving) watch() (end func()) {
 	return func() { cancel(); <-ended }
 }
 
+// watchAll begins what the server does besides serving, and returns a function that ends it.
+func (s *serving) watchAll() (end func()) {
+	unwatch, forget := s.watch(), s.watchCertificates()
+	return func() { forget(); unwatch() }
+}
+
 // reloadTime is how long a reload may take until it counts as stuck. It opens the roots of all users, which may be on other servers.
 const reloadTime = 5 * time.Minute
 

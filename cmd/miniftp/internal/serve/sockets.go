@@ -17,31 +17,40 @@ import (
 // tlsSocket is the name of the sockets of systemd that are for implicit TLS (FileDescriptorName=).
 const tlsSocket = "ftps"
 
+// adopted holds the sockets of systemd by what they are for.
+type adopted struct{ plain, tlsFirst, http, alpn []net.Listener }
+
 // adopt takes over the sockets of systemd, if there are any, and sets o.Listen and o.ListenTLS to their addresses. If the
-// settings listen and listen-tls are given, they must name the same addresses.
-func (cf *config) adopt(o *server.Options) (plain, tlsFirst []net.Listener, err error) {
+// settings listen and listen-tls are given, they must name the same addresses. openChallenges checks those for the
+// authority.
+func (cf *config) adopt(o *server.Options) (a adopted, err error) {
 	sockets, err := systemd.Sockets()
 	if err != nil {
-		return nil, nil, verb.Usagef("%s", ftp.Printable(err.Error()))
-	}
-	if len(sockets) == 0 {
-		return nil, nil, nil
+		return adopted{}, verb.Usagef("%s", ftp.Printable(err.Error()))
 	}
 	for _, s := range sockets {
-		if s.Name == tlsSocket || cf.TLS == "implicit" {
-			tlsFirst = append(tlsFirst, s.Listener)
-		} else {
-			plain = append(plain, s.Listener)
+		to := &a.plain
+		switch {
+		case s.Name == httpSocket:
+			to = &a.http
+		case s.Name == alpnSocket:
+			to = &a.alpn
+		case s.Name == tlsSocket, cf.TLS == "implicit":
+			to = &a.tlsFirst
 		}
+		*to = append(*to, s.Listener)
 	}
-	if err := cf.fit(o, plain, tlsFirst); err != nil {
+	if len(a.plain)+len(a.tlsFirst) == 0 {
+		return a, nil
+	}
+	if err := cf.fit(o, a.plain, a.tlsFirst); err != nil {
 		for _, s := range sockets {
 			_ = s.Close()
 		}
-		return nil, nil, err
+		return adopted{}, err
 	}
-	o.Listen, o.ListenTLS = addressesOf(plain), addressesOf(tlsFirst)
-	return plain, tlsFirst, nil
+	o.Listen, o.ListenTLS = addressesOf(a.plain), addressesOf(a.tlsFirst)
+	return a, nil
 }
 
 // fit returns an error if the sockets of systemd contradict the settings.

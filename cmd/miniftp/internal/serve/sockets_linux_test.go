@@ -137,7 +137,7 @@ func TestSocketsMatch(t *testing.T) {
 		{"ftp", f, []string{"--listen", "127.0.0.1:2121"}, "--listen 127.0.0.1:2121 differs from what systemd listens on (" + at + "): remove it, or change ListenStream= in the socket unit"},
 		{"ftp", f, []string{"--tls-self-signed", "--listen", at, "--listen-tls", ":990"}, "--listen-tls :990 differs from what systemd listens on (no such sockets)"},
 		{"ftp", f, []string{"--tls", "implicit", "--tls-self-signed", "--listen", ":1"}, "--listen :1 differs"},
-		{"ftps", f, nil, "is for implicit TLS, which needs a certificate: add --tls-cert FILE or --tls-self-signed"},
+		{"ftps", f, nil, "is for implicit TLS, which needs a certificate: add --tls-cert FILE, --tls-acme HOST or --tls-self-signed"},
 		{"x", datagram, nil, `socket 1 of systemd ("x"): is not a TCP socket: write ListenStream=, not ListenDatagram=`},
 		{"x", unixSocket, nil, "is a unix socket, but FTP needs TCP"},
 		{"x", connection, nil, "is a connection, not a listening socket: write Accept=no"},

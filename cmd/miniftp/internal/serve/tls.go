@@ -25,20 +25,23 @@ var reuses = map[string]dtp.Reuse{"off": dtp.ReuseOff, "prefer": dtp.ReusePrefer
 // serveTLS sets the TLS options of o and returns the certificates. It returns nil if TLS is off or can't
 // be used; in the second case the reason is in cf.Problems.
 func (cf *config) serveTLS(o *server.Options) *certificates {
-	mode, files := cf.TLS, cf.TLSCert
+	mode, files, acme, own := cf.TLS, cf.TLSCert, len(cf.TLSACME) > 0, cf.TLSSelfSigned
 	if !tlsModes[mode] {
 		return nil // the mistake is recorded already
 	}
-	if cf.TLSSelfSigned && len(files) > 0 {
-		cf.Wrong(&cf.TLSSelfSigned, "can't be used together with %s", cf.Label(&cf.TLSCert))
+	if own && (acme || len(files) > 0) {
+		other := &cf.TLSCert
+		if acme {
+			other = &cf.TLSACME
+		}
+		cf.Wrong(&cf.TLSSelfSigned, "can't be used together with %s", cf.Label(other))
 		return nil
 	}
-	own := cf.TLSSelfSigned
 	if mode == "off" {
 		cf.noTLS()
 		return nil
 	}
-	if !own && len(files) == 0 {
+	if !own && !acme && len(files) == 0 {
 		cf.Wrong(&cf.TLS, "%s needs a certificate: %s", mode, certificateWords(cf.By(&cf.TLS)))
 		return nil
 	}
@@ -59,11 +62,11 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 		}
 		return nil
 	}
-	for _, p := range certs.pairs {
-		if problem := outOfTime(p.cert.Leaf, time.Now()); problem != "" {
-			cf.Warn("%s: %s", ftp.Printable(p.certFile), problem)
-		}
+	if certs.hosts, certs.authority, err = cf.acme(); err != nil {
+		return nil
 	}
+	certs.own = own
+	cf.warnOfDates(certs)
 	o.TLS = &tls.Config{GetCertificate: certs.get}
 	if cf.TLSLegacy {
 		o.TLS.CipherSuites = legacySuites()
@@ -83,14 +86,24 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 	return certs
 }
 
-// outOfTime returns a warning if a certificate has expired or is not yet valid, else "".
-func outOfTime(leaf *x509.Certificate, now time.Time) string {
-	const day = "2006-01-02 15:04 MST"
-	switch {
-	case now.After(leaf.NotAfter):
-		return "the certificate expired on " + leaf.NotAfter.Local().Format(day) + ": clients will refuse it; replace it"
-	case now.Before(leaf.NotBefore):
-		return "the certificate is not valid before " + leaf.NotBefore.Local().Format(day) + ": clients will refuse it; check the clock"
+// warnOfDates warns of certificates that are not valid yet. For config check, it also warns of those that end soon; a server
+// that runs does that itself (expiry.go).
+func (cf *config) warnOfDates(certs *certificates) {
+	for _, p := range certs.pairs {
+		if problem := early(p.cert.Leaf, time.Now()); problem != "" {
+			cf.Warn("%s: %s", ftp.Printable(p.certFile), problem)
+		}
+		c := certs.describe(p)
+		if problem := c.Problem(time.Now()); problem != "" && cf.trial {
+			cf.Warn("%s", problem)
+		}
+	}
+}
+
+// early returns a warning if a certificate is not valid yet, else "".
+func early(leaf *x509.Certificate, now time.Time) string {
+	if now.Before(leaf.NotBefore) {
+		return "the certificate is not valid before " + leaf.NotBefore.Local().Format("2006-01-02 15:04 MST") + ": clients will refuse it; check the clock"
 	}
 	return ""
 }
@@ -146,9 +159,9 @@ func (cf *config) noTLS() {
 // certificateWords returns advice on how to set a certificate: by a flag or in the file.
 func certificateWords(by settings.Origin) string {
 	if by == settings.ByFile {
-		return `write  cert = "FILE"  or  self-signed = true  in [tls]`
+		return `write  cert = "FILE",  acme = ["HOST"]  or  self-signed = true  in [tls]`
 	}
-	return "add --tls-cert FILE or --tls-self-signed"
+	return "add --tls-cert FILE, --tls-acme HOST or --tls-self-signed"
 }
 
 // clientCertificates sets the options of o for client certificates.
@@ -195,7 +208,7 @@ type tlsBanner struct {
 	explicit      int    // number of listeners for AUTH TLS, which come first; the others are for implicit TLS
 	required      bool   // on those, clients must send AUTH TLS
 	certificate   string // the words before the fingerprint, "" without TLS
-	fingerprint   string
+	fingerprint   string // "" with ACME: clients need none
 	curl, miniftp string // options of the two programs, each with a blank after it
 }
 
@@ -220,8 +233,12 @@ func (cf *config) tlsWords(o server.Options, certs *certificates) tlsBanner {
 		t.explicit = 1 // the default
 	}
 	how := map[bool]string{true: "required", false: "optional"}[o.TLSRequired]
-	t.certificate = fmt.Sprintf("TLS is %s; the fingerprint of the certificate is", how)
-	t.fingerprint = certs.fingerprint()
+	if len(certs.hosts) > 0 {
+		t.certificate = fmt.Sprintf("TLS is %s; the certificate of %s is from %s", how, certs.hosts[0], certs.acme.Authority())
+	} else {
+		t.certificate = fmt.Sprintf("TLS is %s; the fingerprint of the certificate is", how)
+		t.fingerprint = certs.fingerprint()
+	}
 	if o.TLSRequired && len(o.Listen) > 0 {
 		t.curl = "--ssl-reqd "
 	}

@@ -90,7 +90,7 @@ func read(c *cli.Context, path string) *Config {
 	}
 	switch {
 	case cf.TLS != "":
-	case cf.TLSSelfSigned || len(cf.TLSCert) > 0:
+	case cf.TLSSelfSigned || len(cf.TLSCert) > 0 || len(cf.TLSACME) > 0:
 		cf.TLS = "optional"
 	default:
 		cf.TLS = "off"

@@ -56,6 +56,12 @@ type Settings struct {
 	TLSCert         []string
 	TLSKey          []string
 	TLSSelfSigned   bool
+	TLSACME         []string // hosts
+	TLSACMEEmail    string
+	TLSACMEDir      string // URL
+	TLSACMECA       string
+	TLSACMEHTTP     string // an address, or "off"
+	TLSACMEALPN     string // an address, or "off"
 	TLSSessionReuse string
 	TLSClientCA     string
 	TLSClientUser   bool

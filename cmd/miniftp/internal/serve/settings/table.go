@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"miniftp/cmd/miniftp/internal/acmecert"
 	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/ftp"
 )
@@ -118,6 +119,9 @@ func Deciding(r ftp.Reason) string { return decides[r] }
 // ControlOff is the value of --control for no socket.
 const ControlOff = "off"
 
+// ACMEOff is the value of --tls-acme-http and --tls-acme-alpn for no listener.
+const ACMEOff = "off"
+
 const acceptUpload = "accept-upload" // both a setting and a key of a user
 
 // doubts holds the allowed words of --accept-upload.
@@ -200,6 +204,12 @@ func tlsRows(s *Settings) []row {
 		{value: list(&s.TLSCert), path: true, name: "tls-cert", doc: "use the certificate in `FILE` (PEM), which is read again when it changes", long: "repeatable; the host name in the client's TLS handshake selects one", otherwise: "none", example: `["/etc/miniftp/cert.pem"]`},
 		{value: list(&s.TLSKey), path: true, name: "tls-key", doc: "use the private key in `FILE` (PEM)", long: "one for each --tls-cert", otherwise: "the key in the file of --tls-cert", example: `["/etc/miniftp/key.pem"]`},
 		{value: toggle(&s.TLSSelfSigned), name: "tls-self-signed", doc: "make a certificate, keep it for later runs, and print its fingerprint for --pin"},
+		{value: list(&s.TLSACME), name: "tls-acme", doc: "get a certificate for `HOST` from an authority by ACME, and renew it", long: "You thereby agree to the terms of the authority; clients that name no host get the certificate of the first HOST; repeatable, or separated by commas", otherwise: "none", example: `["ftp.example.org"]`},
+		{value: text(&s.TLSACMEEmail, ""), restart: true, name: "tls-acme-email", doc: "tell the authority of --tls-acme that `ADDRESS` is responsible", otherwise: "none", example: `"admin@example.org"`},
+		{value: text(&s.TLSACMEDir, acmecert.DefaultDirectory), restart: true, name: "tls-acme-directory", doc: "use the authority whose ACME directory is at `URL`", long: "The default is Let's Encrypt"},
+		{value: text(&s.TLSACMECA, ""), restart: true, path: true, name: "tls-acme-ca", doc: "trust --tls-acme-directory if an authority in `FILE` signed its certificate", otherwise: "the authorities of the system", example: `"/etc/miniftp/authority.pem"`},
+		{value: text(&s.TLSACMEHTTP, ":80"), restart: true, name: "tls-acme-http", doc: "with --tls-acme: answer the authority on `ADDR` (HTTP-01)", long: "It connects to port 80 of each HOST, from which a router or a web server may forward to ADDR; nothing else is answered there; off means no listener"},
+		{value: text(&s.TLSACMEALPN, ACMEOff), restart: true, name: "tls-acme-alpn", doc: "with --tls-acme: answer the authority on `ADDR` (TLS-ALPN-01)", long: "It connects to port 443 of each HOST; it is tried before --tls-acme-http"},
 		{value: text(&s.TLSSessionReuse, "prefer"), lifts: []ftp.Reason{ftp.ReasonNotResumed}, name: "tls-session-reuse", words: []string{"off", "prefer", "require"}, doc: "make data connections resume the TLS session of the control connection, as `HOW` says: off, prefer or require", long: "With require, clients that do not resume are refused, such as Python's ftplib without session=, and curl 7.88 with TLS 1.2, which uses session IDs instead of tickets"},
 		{value: text(&s.TLSClientCA, ""), lifts: []ftp.Reason{ftp.ReasonClientCertificate}, path: true, name: "tls-client-ca", doc: "require client certificates signed by an authority in `FILE`", otherwise: "none", example: `"/etc/miniftp/clients.pem"`},
 		{value: toggle(&s.TLSClientUser), name: "tls-client-user", doc: "with --tls-client-ca: the common name of a client's certificate is the user, who needs no password"},
