@@ -330,3 +330,16 @@ func TestControlMissing(t *testing.T) {
 func runTo(t *testing.T, w io.Writer, args ...string) int {
 	return flags.Run(t.Context(), verbs, append([]string{"miniftp"}, args...), verb.Stdio{In: strings.NewReader(""), Out: w, Err: io.Discard})
 }
+
+// TestWhoTellsOfCertificates: who says which certificate ends soon; its JSON is still a list of sessions.
+func TestWhoTellsOfCertificates(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.pem")
+	verbtest.CertFile(t, file, "ftp.example.org") // valid for an hour
+	s := serveAt(t, "--tls-cert", file, "mem://")
+	if _, errs := s.do(0, "who"); !strings.Contains(errs, file+": the certificate expires in 5") {
+		t.Error(errs)
+	}
+	if out, errs := s.do(0, "who --json"); out != "[]\n" || errs != "" {
+		t.Errorf("%q %q", out, errs)
+	}
+}

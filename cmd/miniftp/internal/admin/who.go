@@ -52,6 +52,11 @@ func runWho(e *verb.Env, c *cli.Context) error {
 	if about.Draining {
 		e.Note("%s is draining: it admits no new sessions, and ends with the last one", about.Name)
 	}
+	for _, cert := range about.Certificates {
+		if problem := cert.Problem(time.Now()); problem != "" {
+			e.Note("%s", problem)
+		}
+	}
 	if len(all) == 0 {
 		e.Note("nobody is connected to %s", about.Name)
 	}

@@ -140,6 +140,9 @@ func (s *selfReport) print(out io.Writer) error {
 			fmt.Fprintf(&b, "  %s  %s  %s\n", l.Addr, ftp.Printable(l.reply.String()), term.Span(l.took))
 		}
 	}
+	for _, cert := range s.about.Certificates {
+		fmt.Fprintf(&b, "  %s\n", cert.Describe(time.Now()))
+	}
 	_, err := io.WriteString(out, b.String())
 	return err
 }

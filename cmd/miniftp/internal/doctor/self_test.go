@@ -38,6 +38,12 @@ func TestSelf(t *testing.T) {
 		if code, out, _ := try(t, "doctor", "--self", "--socket", socket); code != 0 || strings.Count(out, "220 miniftp ready") != 2 || !strings.Contains(out, " is healthy: up ") {
 			t.Errorf("exit %d: %s", code, out)
 		}
+		if c := j.Certificates; len(c) != 1 || c[0].Source != control.SelfSigned || c[0].NotAfter.Before(time.Now()) || len(c[0].Names) == 0 || !strings.Contains(out, `"not_after":`) {
+			t.Errorf("the certificate is missing: %s", out)
+		}
+		if code, out, _ := try(t, "doctor", "--self", "--socket", socket); code != 0 || !strings.Contains(out, "self-signed.pem: the certificate is valid for another ") {
+			t.Errorf("exit %d: %s", code, out)
+		}
 		if code, out, _ := try(t, "doctor", "-q", "--self", "--socket", socket); code != 0 || out != "" {
 			t.Errorf("-q: exit %d: %s", code, out)
 		}
