@@ -120,15 +120,21 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	s.challenges.serve(s)
 	hup, closed, stop := s.hangups() // before the banner, after which a script may send SIGHUP
 	defer stop()
-	if !e.Quiet {
-		width := 0
-		if term.IsTerminal(e.Err) {
-			width = min(term.Width(e.Err), flags.HelpWidth)
-		}
-		fmt.Fprint(e.Err, s.cf.banner(s.roots, listeners, slices.Concat(pages.rows(), s.challenges.rows()), s.cf.tlsWords(opts, certs), width))
-	}
+	s.show(listeners, pages, s.cf.tlsWords(opts, certs))
 	s.roots.keepSwept(s.srv, s.cf)
 	return s.logged(listeners, func() error { return s.serveAll(hup, closed, plain, tlsFirst) })
+}
+
+// show prints the banner.
+func (s *serving) show(listeners []net.Listener, pages sites, tls tlsBanner) {
+	if s.e.Quiet {
+		return
+	}
+	width := 0
+	if term.IsTerminal(s.e.Err) {
+		width = min(term.Width(s.e.Err), flags.HelpWidth)
+	}
+	fmt.Fprint(s.e.Err, s.cf.banner(s.roots, listeners, slices.Concat(pages.rows(), s.challenges.rows()), tls, width))
 }
 
 // openRest opens the listeners that are not for FTP, and then becomes the user of --run-as. The caller must close pages, also
