@@ -27,6 +27,8 @@ const (
 	ReasonHashTimeout               // a hash took too long
 	ReasonPassivePorts              // all passive ports are in use
 	ReasonLogin                     // a wrong user name, password or certificate
+	ReasonGate                      // the check of an upload refused it
+	ReasonUnchecked                 // an upload could not be checked, so it is not visible
 
 	// The following reasons do not occur in Refused. They are for Observers that classify
 	// DataFailed and StrangerRefused.
@@ -58,6 +60,8 @@ var reasons = [...]string{
 	ReasonHashTimeout:        "hash timeout",
 	ReasonPassivePorts:       "no passive port free",
 	ReasonLogin:              "login incorrect",
+	ReasonGate:               "upload refused by the check",
+	ReasonUnchecked:          "upload could not be checked",
 	ReasonForeignHost:        "data connection with another host",
 	ReasonLowPort:            "data connection to a low port",
 	ReasonNotResumed:         "TLS session not resumed",

@@ -196,7 +196,7 @@ func (u *upload) wasSwept() bool {
 
 // abandon closes a file that is not whole because of err. It returns how many of its bytes are kept to be
 // resumed. A new file that got no byte is removed; so is one that filled the disk, which would keep the disk
-// full.
+// full, and one that the Gate has refused.
 func (u *upload) abandon(ctx context.Context, _ bool, err error) (kept int64) {
 	defer u.release()
 	size := int64(0)
@@ -214,7 +214,7 @@ func (u *upload) abandon(ctx context.Context, _ bool, err error) (kept int64) {
 	}
 	switch {
 	// An interrupted STOU can't be resumed: its client does not ask for the same name again.
-	case noSpace(err), size == 0, u.unique:
+	case noSpace(err), size == 0, u.unique, errors.As(err, new(*GateRefusal)):
 		u.own.remove()
 		return 0
 	case !u.hidden:

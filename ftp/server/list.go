@@ -272,7 +272,11 @@ func (s *session) status() ftp.Reply {
 		if j.total > 0 {
 			line += " of " + itoa(j.total)
 		}
-		lines = append(lines, line+" bytes so far")
+		line += " bytes so far"
+		if j.gate {
+			line += "; it is being checked"
+		}
+		lines = append(lines, line)
 	}
 	return ftp.NewReply(211, append(lines, "End")...)
 }

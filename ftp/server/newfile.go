@@ -177,8 +177,12 @@ func (u *upload) openInPlace() error {
 	return err
 }
 
-// openFinal opens the file at the final name and enters it in uploads.inPlace.
+// openFinal opens the file at the final name and enters it in uploads.inPlace. With a Gate nothing may be written there,
+// because it would be visible before it is checked.
 func (u *upload) openFinal(flag int) error {
+	if u.s.set.Gate != nil {
+		return errUnchecked
+	}
 	own, err := openOwn(u.fs, u.name, flag, 0o666&^u.s.umask)
 	if err != nil {
 		return err

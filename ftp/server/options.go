@@ -92,6 +92,14 @@ type Options struct {
 	// and renamed when they are whole.
 	UploadInPlace bool
 
+	// Gate, if not nil, decides about each upload when it is whole, before it gets its final name and the 226. All
+	// uploads are then written to a hidden name first. So appending to a file, changing a part of it and writing
+	// through a symlink are refused, and so are uploads to an UploadFs and to storages whose files have no identity.
+	// Only uploads are checked: what is there already and what other programs write is not, even if it is renamed.
+	Gate        Gate
+	GateTimeout time.Duration // for the check of one upload, including its wait; default 1 min
+	MaxChecks   int           // at once, over all sessions; default 8
+
 	// Sync says what is safely on the disk when an upload is answered with 226.
 	Sync Sync
 
@@ -135,6 +143,7 @@ func (o *Options) setDefaults() {
 	defaultTo(&o.BanTime, 10*time.Minute)
 	defaultTo(&o.MaxHashes, halfOfTheProcessors())
 	defaultTo(&o.HashTimeout, 5*time.Minute)
+	o.gateDefaults()
 	defaultTo(&o.Log, slog.Default())
 	switch o.State.(type) {
 	case nil:
@@ -219,6 +228,9 @@ func (o *Options) check() error {
 		if err := users.Check(); err != nil {
 			return err
 		}
+	}
+	if err := o.checkGate(); err != nil {
+		return err
 	}
 	switch c := o.TLS; {
 	case c == nil && (o.TLSRequired || len(o.ListenTLS) > 0):

@@ -46,7 +46,7 @@ type incoming interface {
 }
 
 // receive starts the transfer of an upload: the task fills it, and finish commits or abandons it. If that may
-// take long, finish starts a second task for it.
+// take long, finish starts a second task for it, and another one before it for the verdict of Options.Gate.
 func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
 	path, offset, unique := u.where()
 	room, err := s.quota.room(s.ctx(), u.oldSize(), offset)
@@ -54,18 +54,25 @@ func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
 		u.abandon(s.ctx(), false, nil)
 		return uploadError(err, path)
 	}
+	file, _ := u.(*upload)
 	u, sum := s.hashUpload(u)
 	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: path, dir: ftp.Store, offset: offset, unique: unique, digest: sum}
 	j.begin, j.beside, j.remote = u.begin, u.beside, u.isRemote()
 	j.finish = func(res dtp.Result) ftp.Reply {
 		u.ended()
 		if !u.isRemote() {
-			reply, kept := s.received(s.ctx(), j, u, res, time.Time{})
-			s.noteInterrupted(path, res, kept)
-			if reply.Code == 226 && sum.mustRead() {
-				return s.start(sum.reading(j, res, reply))
+			complete := func(res dtp.Result) ftp.Reply {
+				reply, kept := s.received(s.ctx(), j, u, res, time.Time{})
+				s.noteInterrupted(path, res, kept)
+				if reply.Code == 226 && sum.mustRead() {
+					return s.start(sum.reading(j, res, reply))
+				}
+				return reply
 			}
-			return reply
+			if res.Err == nil && s.set.Gate != nil {
+				return s.gated(j, file, res, complete)
+			}
+			return complete(res)
 		}
 		// The data connection has ended: only the end of the upload is still to come, which nothing may stop.
 		end := j.ends()
@@ -123,6 +130,9 @@ func (s *session) received(ctx context.Context, j *task, u incoming, res dtp.Res
 		res.Err = errQuota
 	}
 	kept := u.abandon(ctx, res.Opened, res.Err)
+	if reply, ok := s.gateReply(j, res.Err, kept); ok {
+		return reply, kept
+	}
 	// These errors need a more exact reply than verdict gives.
 	if noSpace(res.Err) && kept == 0 || errors.Is(res.Err, errBusy) {
 		return uploadError(res.Err, j.path), kept

@@ -46,6 +46,7 @@ type Server struct {
 	verifier   *verifier
 	uploads    *uploads
 	hashes     *guard.Queue // slots for hashes of files
+	checks     *guard.Queue // slots for checks by Options.Gate
 	absences   absences
 	headers    chan struct{}  // one element per connection of a balancer whose header is awaited
 	turnedAway chan struct{}  // one element per connection that is being turned away
@@ -66,6 +67,7 @@ func New(opts Options) (*Server, error) {
 		verifier:   newVerifier(),
 		uploads:    newUploads(),
 		hashes:     guard.NewQueue(set.MaxHashes),
+		checks:     guard.NewQueue(set.MaxChecks),
 		headers:    make(chan struct{}, maxHeaders),
 		turnedAway: make(chan struct{}, maxTurnedAway),
 		stopped:    make(chan struct{}),
@@ -103,6 +105,7 @@ func (s *Server) Reload(opts Options) error {
 		set.hashRate = old.hashRate
 	}
 	s.hashes.Resize(set.MaxHashes)
+	s.checks.Resize(set.MaxChecks)
 	s.set.Store(set)
 	if old.data.Ports != set.data.Ports {
 		old.data.Ports.Close()

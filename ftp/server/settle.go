@@ -55,11 +55,11 @@ func (s *session) whole(j *task, res dtp.Result) error {
 }
 
 // mayBeWhole reports whether an upload runs that can still turn out whole although the client has closed the
-// control connection: its last bytes may be on their way.
+// control connection: its last bytes may be on their way, or it is whole and is being checked.
 func (s *session) mayBeWhole() bool {
 	j := s.task
 	return j != nil && j.dir == ftp.Store && j.opener != nil &&
-		(s.params.Mode != ftp.Stream || j.protection == ftp.Private || s.account.Accept.Has(DoubtHangUp))
+		(j.gate || s.params.Mode != ftp.Stream || j.protection == ftp.Private || s.account.Accept.Has(DoubtHangUp))
 }
 
 // isScript reports whether a download or listing runs with more commands held. They come from a script that

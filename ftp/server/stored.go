@@ -55,6 +55,12 @@ func (u *storedUpload) look() error {
 
 // open begins the upload.
 func (u *storedUpload) open(o UploadOptions) (incoming, error) {
+	if u.s.set.Gate != nil { // the content can't be read before Commit, which makes it visible
+		if u.unique {
+			u.s.srv.uploads.release(u.reserved)
+		}
+		return nil, errNoGate
+	}
 	o.Owner = u.s.uploadOwner()
 	ctx, stop := context.WithCancel(u.s.ctx())
 	inner, err := u.files.Upload(ctx, u.path, o)

@@ -50,6 +50,7 @@ type task struct {
 	beside      func(context.Context) // called by start, before work runs on its own goroutine; may be nil
 	remote      bool                  // the storage may make the transfer wait: it must not run on the owner's goroutine
 	ending      bool                  // the end of an upload: neither ABOR nor the end of the connection stops it
+	gate        bool                  // the check of an upload that is whole (gate.go)
 	work        func(ctx context.Context, j *task) dtp.Result
 	finish      func(dtp.Result) ftp.Reply // called by the owner, exactly once
 
@@ -215,7 +216,7 @@ func (s *session) finishTask(res dtp.Result) {
 	// The data connection goes back first, because finish may start the next transfer of a chain.
 	s.keep(res.Kept)
 	// In stream mode the end of the data connection alone does not say that the upload is whole.
-	if res.Err == nil && j.dir == ftp.Store && j.opener != nil && !j.ending && s.params.Mode == ftp.Stream {
+	if res.Err == nil && j.dir == ftp.Store && j.opener != nil && !j.ending && !j.gate && s.params.Mode == ftp.Stream {
 		res.Err = s.whole(j, res)
 	}
 	var why error

@@ -27,7 +27,7 @@ import (
 //
 // Some uploads are written in place: those that append to a file or change a part of it, those through a
 // symlink, and those where a new file could not replace the old one without losing something that belongs to
-// the old one (create).
+// the old one (create). With Options.Gate, they are refused (openFinal).
 //
 // No file that existed before is changed until the data connection is open (begin), because a client that can't
 // open it must not lose the old content.
@@ -112,6 +112,10 @@ func uploadError(err error, p string) ftp.Reply {
 		return ftp.Replyf(450, "%s: another upload has made it meanwhile: append again.", p)
 	case errors.Is(err, errMoved):
 		return ftp.Replyf(450, "%s: was replaced or removed during the upload: what you sent is lost.", p)
+	case errors.Is(err, errUnchecked):
+		return ftp.Replyf(550, "%s: uploads are checked here before they become visible, so no file can be changed in place, appended to, or written through a link: send the whole file under a name of its own.", p)
+	case errors.Is(err, errNoGate):
+		return ftp.Replyf(550, "%s: uploads are checked here before they become visible, which is not possible in this directory.", p)
 	case errors.Is(err, errPaused):
 		return ftp.Replyf(450, "%s: an upload of it was interrupted a moment ago: resume it with REST, send the whole file, or append in %d minutes.", p, int(appendPause.Minutes()))
 	case noSpace(err):
@@ -142,6 +146,10 @@ func (s *session) newUpload(p string) *upload {
 
 // prepared returns u if err is nil; otherwise it releases u.
 func (u *upload) prepared(err error) (incoming, error) {
+	if err == nil && u.s.set.Gate != nil && !u.canBeGated() {
+		u.abandon(u.s.ctx(), false, nil)
+		return nil, errNoGate
+	}
 	if err != nil {
 		u.release()
 		return nil, err
