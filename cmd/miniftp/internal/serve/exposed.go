@@ -129,6 +129,7 @@ func (cf *config) secrets() []secret {
 		add(&cf.TLSClientCA, "the authorities for clients", cf.TLSClientCA)
 	}
 	add(&cf.ConsoleTokenFile, "the token of the live page", cf.ConsoleTokenFile)
+	add(&cf.GateSecretFile, "the secret for webhooks", cf.GateSecretFile)
 	add(&cf.LogFile, "the log", cf.LogFile)
 	add(&cf.Xferlog, "the log of transfers", cf.Xferlog)
 	if home, err := os.UserHomeDir(); err == nil {

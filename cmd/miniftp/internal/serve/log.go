@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"miniftp/cmd/miniftp/internal/explain"
+	"miniftp/cmd/miniftp/internal/gate"
 	"miniftp/cmd/miniftp/internal/term"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/watch"
@@ -132,8 +133,13 @@ func (l *serverLogs) apply(cf *config, f logFiles) {
 	l.level.Set(level)
 }
 
-// use sets the options of a server, so that it writes to the logs.
-func (l *serverLogs) use(o *server.Options) { o.Log, o.Observer = l.log, l.see }
+// use sets the options of a server, so that it and its gate write to the logs.
+func (l *serverLogs) use(o *server.Options) {
+	o.Log, o.Observer = l.log, l.see
+	if g, ok := o.Gate.(*gate.Gate); ok {
+		g.Log = l.log
+	}
+}
 
 func (l *serverLogs) close() {
 	l.events.end()

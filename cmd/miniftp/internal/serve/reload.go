@@ -25,6 +25,8 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	if len(cf.Problems) == 0 { // else users may be missing, and a reload keeps the current ones
 		roots.nest(cf.nesting)
 	}
+	cf.gate(&o)
+	cf.checkGated()
 	o.Auth = cf.static(roots)
 	if cf.SharedState != "" {
 		state, err := roots.openState(cf.SharedState)

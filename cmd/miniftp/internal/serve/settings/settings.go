@@ -50,6 +50,15 @@ type Settings struct {
 	BanTime          time.Duration
 	FailureDelay     time.Duration
 
+	// [gate]
+
+	Gate           []string // checkers
+	GateTimeout    time.Duration
+	GateParallel   int
+	GateQuarantine string // a directory
+	GateSize       string // bytes, such as 1G
+	GateSecretFile string
+
 	// [tls]
 
 	TLS             string // the mode; never "" after New

@@ -13,14 +13,18 @@ import (
 )
 
 // group is a table of the configuration file and a section of the help.
-type group struct{ table, about string } // table "" is the top of the file
+type group struct {
+	table, about string // table "" is the top of the file
+	own          string // the key in the table of the setting that has the table's name
+}
 
 var (
-	placeGroup = group{"", "What is served, where, and to whom"}
-	limitGroup = group{"limits", "Limits, and which clients may connect"}
-	tlsGroup   = group{"tls", "TLS"}
-	logGroup   = group{"log", "Logs"}
-	watchGroup = group{"watch", "Watching the server"}
+	placeGroup = group{table: "", about: "What is served, where, and to whom"}
+	limitGroup = group{table: "limits", about: "Limits, and which clients may connect"}
+	gateGroup  = group{table: "gate", about: "Checks of uploads", own: "checkers"}
+	tlsGroup   = group{table: "tls", about: "TLS", own: "mode"}
+	logGroup   = group{table: "log", about: "Logs"}
+	watchGroup = group{table: "watch", about: "Watching the server"}
 )
 
 // row describes one setting. Its flag, environment variable, key in the file, help, manual page,
@@ -59,14 +63,14 @@ func (r *row) usage() string {
 	return r.doc + "; " + r.long
 }
 
-// key returns the dotted key in the file: tls.cert for --tls-cert, and tls.mode for --tls.
+// key returns the dotted key in the file: tls.cert for --tls-cert, tls.mode for --tls, and gate.checkers for --gate.
 func (r *row) key() string {
 	table := r.group.table
 	switch {
 	case table == "":
 		return r.name
 	case r.name == table:
-		return table + ".mode"
+		return table + "." + r.group.own
 	}
 	return table + "." + strings.TrimPrefix(r.name, table+"-")
 }
@@ -135,6 +139,7 @@ func table(s *Settings) (all []*row) {
 	}{
 		{placeGroup, placeRows(s)},
 		{limitGroup, limitRows(s)},
+		{gateGroup, gateRows(s)},
 		{tlsGroup, tlsRows(s)},
 		{logGroup, logRows(s)},
 		{watchGroup, watchRows(s)},
@@ -195,6 +200,17 @@ func limitRows(s *Settings) []row {
 		{value: number(&s.MaxLoginFailures, 10), lifts: []ftp.Reason{ftp.ReasonLoginFailures}, name: "max-login-failures", zero: "no limit", doc: "after `N` failed logins with a user name from one address (IPv6: from one /64 network), ban that name there; after N failed logins with any names, of which each name counts at most three times, ban the address", long: "0 means never"},
 		{value: span(&s.BanTime, 10*time.Minute), lifts: []ftp.Reason{ftp.ReasonBanned}, name: "ban-time", doc: "let a ban by --max-login-failures last `DURATION`"},
 		{value: span(&s.FailureDelay, time.Second), name: "failure-delay", zero: "no delay", doc: "after a failed login, delay the reply to the next login by `DURATION`, doubled after each further failure", long: "0 means no delay"},
+	}
+}
+
+func gateRows(s *Settings) []row {
+	return []row{
+		{value: list(&s.Gate), lifts: []ftp.Reason{ftp.ReasonGate}, name: "gate", doc: "check each upload before it becomes visible, by `CHECKER`: clamd:SOCKET or clamd:HOST:PORT (ClamAV), exec:PROGRAM, or https://HOST/PATH (a webhook)", long: "repeatable; all are asked, in this order; see docs/gate.md", otherwise: "uploads are not checked", example: `["clamd:/run/clamav/clamd.ctl", "exec:/usr/local/bin/check", "https://hooks.example.org/check"]`},
+		{value: span(&s.GateTimeout, time.Minute), lifts: []ftp.Reason{ftp.ReasonUnchecked}, name: "gate-timeout", doc: "give up the check of an upload after `DURATION`, waiting included; it stays hidden and can be checked again"},
+		{value: number(&s.GateParallel, 8), name: "gate-parallel", doc: "check at most `N` uploads at once; others wait for their turn"},
+		{value: text(&s.GateQuarantine, ""), path: true, name: "gate-quarantine", doc: "keep refused uploads in the directory `DIR`, which must not be served", otherwise: "they are removed", example: `"/var/lib/miniftp/quarantine"`},
+		{value: text(&s.GateSize, "1G"), name: "gate-quarantine-size", doc: "keep at most `BYTES` in the quarantine; beyond that, refused uploads are removed"},
+		{value: text(&s.GateSecretFile, ""), path: true, name: "gate-secret-file", doc: "sign the requests to webhooks with the secret in `FILE`", otherwise: "they are not signed", example: `"/etc/miniftp/gate-secret"`},
 	}
 }
 

@@ -1,0 +1,6 @@
+//go:build unix && !linux
+
+package gate
+
+// awaitEnd reports false: it can't wait and leave the status for Wait.
+func awaitEnd(int) bool { return false }

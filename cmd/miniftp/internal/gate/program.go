@@ -1,0 +1,83 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"miniftp/ftp/server"
+)
+
+// program asks an executable, which gets the content on its standard input. It exits with 0 to let the upload pass, and
+// with 1 to refuse it. The first line of its output is the reason.
+type program struct{ path string }
+
+// outputTime is how long the output is read after the program has ended: another process may still have it open.
+const outputTime = time.Second
+
+func newProgram(path string) (checker, error) {
+	if !filepath.IsAbs(path) {
+		return nil, errors.New("write the whole path of the program: exec:/PATH/OF/PROGRAM")
+	}
+	if _, err := exec.LookPath(path); err != nil {
+		if inner, ok := errors.AsType[*exec.Error](err); ok {
+			err = inner.Err
+		}
+		return nil, fmt.Errorf("can't be run: %w", err)
+	}
+	return &program{path}, nil
+}
+
+func (p *program) String() string { return "exec:" + p.path }
+
+// programPath is PATH for programs.
+const programPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+func (p *program) check(ctx context.Context, u *server.GateUpload) error {
+	cmd := exec.CommandContext(ctx, p.path)
+	cmd.Dir = filepath.VolumeName(p.path) + string(filepath.Separator)
+	cmd.Env = []string{
+		"PATH=" + programPath, "LANG=C.UTF-8",
+		"MINIFTP_USER=" + u.User, "MINIFTP_PATH=" + u.Path, "MINIFTP_FROM=" + host(u.Remote), "MINIFTP_VERB=" + u.Verb,
+		"MINIFTP_SIZE=" + strconv.FormatInt(u.Size, 10),
+	}
+	cmd.Env = append(cmd.Env, systemEnv()...)
+	var out, errs limitedBuffer
+	in := newBody(u)
+	defer in.Close()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &out, &errs
+	cmd.WaitDelay = outputTime
+	err := runGroup(cmd)
+	switch code := exitCode(cmd); {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case in.failure() != nil: // the program has not seen all
+		return in.failure()
+	case code == 0:
+		return nil
+	case code == 1:
+		if why := clean(string(out.b)); why != "" {
+			return refuse("refused by the check: %s", why)
+		}
+		return refuse("refused by the check")
+	case cmd.ProcessState == nil:
+		return err // not started
+	}
+	why := cmd.ProcessState.String()
+	if said := clean(string(errs.b)); said != "" {
+		why += ": " + said
+	}
+	return errors.New(why)
+}
+
+// exitCode returns the exit status of a program, or -1 if it did not exit by itself.
+func exitCode(cmd *exec.Cmd) int {
+	if cmd.ProcessState == nil {
+		return -1
+	}
+	return cmd.ProcessState.ExitCode()
+}

@@ -1,0 +1,118 @@
+package serve
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"miniftp/cmd/miniftp/internal/gate"
+	"miniftp/cmd/miniftp/internal/local"
+	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/ftp"
+	"miniftp/ftp/server"
+)
+
+// leastSecret is how many bytes the secret for webhooks has at least.
+const leastSecret = 16
+
+// gate sets the Gate of o. Mistakes are added to cf.Problems.
+func (cf *config) gate(o *server.Options) {
+	if len(cf.Gate) == 0 {
+		for _, field := range []*string{&cf.GateQuarantine, &cf.GateSecretFile} {
+			if *field != "" {
+				cf.Wrong(field, "has no effect without %s", cf.Label(&cf.Gate))
+			}
+		}
+		return
+	}
+	o.GateTimeout, o.MaxChecks = cf.GateTimeout, cf.GateParallel
+	if cf.GateTimeout <= 0 {
+		cf.Wrong(&cf.GateTimeout, "must be more than 0: a client waits for the check")
+	}
+	if cf.GateParallel <= 0 {
+		cf.Wrong(&cf.GateParallel, "must be at least 1")
+	}
+	if cf.UploadInPlace {
+		cf.Wrong(&cf.UploadInPlace, "can't be used together with %s: uploads in place are visible before they can be checked", cf.Label(&cf.Gate))
+	}
+	secret := cf.gateSecret()
+	g, err := gate.New(cf.Gate, secret)
+	if err != nil {
+		cf.Wrong(&cf.Gate, "%v", err)
+		return
+	}
+	if cf.GateSecretFile != "" && !g.HasWebhook() {
+		cf.Wrong(&cf.GateSecretFile, "has no effect: %s has no webhook", cf.Label(&cf.Gate))
+	}
+	g.Quarantine = cf.quarantine()
+	o.Gate = g
+}
+
+// gateSecret returns the secret in --gate-secret-file, without white space around it.
+func (cf *config) gateSecret() []byte {
+	if cf.GateSecretFile == "" {
+		return nil
+	}
+	text, mode, err := local.ReadFile(cf.GateSecretFile)
+	if err != nil {
+		cf.Blame(&cf.GateSecretFile, verb.LocalProblem(cf.GateSecretFile, err))
+		return nil
+	}
+	secret := bytes.TrimSpace(text)
+	if len(secret) < leastSecret {
+		cf.Wrong(&cf.GateSecretFile, "%s: the secret has %d characters, but must have at least %d", ftp.Printable(cf.GateSecretFile), len(secret), leastSecret)
+	}
+	if mode.Perm()&0o077 != 0 {
+		cf.Warn("%s: %s can be read by others: chmod 600 it", cf.Label(&cf.GateSecretFile), ftp.Printable(cf.GateSecretFile))
+	}
+	return secret
+}
+
+// quarantine returns the place for refused uploads, or nil if there is none. A directory that clients see is a mistake.
+func (cf *config) quarantine() *gate.Quarantine {
+	size, err := flags.ParseSize(cf.GateSize, 1000)
+	if err != nil {
+		cf.Wrong(&cf.GateSize, "%q: a size is written as 500M, 2G or 2GiB", cf.GateSize)
+	}
+	if cf.GateQuarantine == "" {
+		return nil
+	}
+	dir, err := filepath.Abs(cf.GateQuarantine)
+	if err == nil {
+		var fi os.FileInfo
+		if fi, err = os.Stat(dir); err == nil && !fi.IsDir() {
+			err = errors.New("is not a directory")
+		}
+	}
+	if err != nil {
+		cf.Blame(&cf.GateQuarantine, verb.LocalProblem(cf.GateQuarantine, err))
+		return nil
+	}
+	served := cf.nestingOf(func(*settings.Account) bool { return true })
+	// The directory itself may be a root: ask about a file in it.
+	if root, _, ok := served.Outer(filepath.Join(dir, "file")); ok {
+		cf.Wrong(&cf.GateQuarantine, "%s is in %s, which is served: use another directory", ftp.Printable(cf.GateQuarantine), ftp.Printable(root))
+	}
+	return &gate.Quarantine{Dir: dir, Max: size}
+}
+
+// checkGated records a mistake for each root to which users may write but whose uploads can't be held back: those of
+// buckets and other servers are visible when they are complete.
+func (cf *config) checkGated() {
+	if len(cf.Gate) == 0 {
+		return
+	}
+	var seen []string
+	for _, a := range cf.Users {
+		spec := cf.RootOf(a)
+		if !a.Writes() || isDirectory(spec) || spec == "mem://" || slices.Contains(seen, spec) {
+			continue
+		}
+		seen = append(seen, spec)
+		cf.Wrong(&cf.Gate, "can't be used for %s: only uploads to directories and mem:// can be held back until they are checked", ftp.Printable(ftp.MaskURL(spec)))
+	}
+}
