@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -25,6 +26,9 @@ func newProgram(path string) (checker, error) {
 	}
 	if _, err := exec.LookPath(path); err != nil {
 		if inner, ok := errors.AsType[*exec.Error](err); ok {
+			err = inner.Err
+		}
+		if inner, ok := errors.AsType[*fs.PathError](err); ok {
 			err = inner.Err
 		}
 		return nil, fmt.Errorf("can't be run: %w", err)

@@ -179,7 +179,7 @@ func TestHandover(t *testing.T) {
 	stored := make(chan error, 1)
 	begun := make(chan struct{})
 	go func() {
-		_, err := up.Store(t.Context(), "/big", io.MultiReader(bytes.NewReader(content[:1<<20]), gate{begun, open}, bytes.NewReader(content[1<<20:])))
+		_, err := up.Store(t.Context(), "/big", io.MultiReader(bytes.NewReader(content[:1<<20]), pause{begun, open}, bytes.NewReader(content[1<<20:])))
 		stored <- err
 	}()
 	<-begun
@@ -249,13 +249,13 @@ func TestHandover(t *testing.T) {
 	}
 }
 
-// gate is a reader without content that ends when open is closed. It closes begun when it is read.
-type gate struct {
+// pause is a reader without content that ends when open is closed. It closes begun when it is read.
+type pause struct {
 	begun chan<- struct{}
 	open  <-chan struct{}
 }
 
-func (g gate) Read([]byte) (int, error) {
+func (g pause) Read([]byte) (int, error) {
 	close(g.begun)
 	<-g.open
 	return 0, io.EOF

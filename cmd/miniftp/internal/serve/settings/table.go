@@ -205,8 +205,8 @@ func limitRows(s *Settings) []row {
 
 func gateRows(s *Settings) []row {
 	return []row{
-		{value: list(&s.Gate), lifts: []ftp.Reason{ftp.ReasonGate}, name: "gate", doc: "check each upload before it becomes visible, by `CHECKER`: clamd:SOCKET or clamd:HOST:PORT (ClamAV), exec:PROGRAM, or https://HOST/PATH (a webhook)", long: "repeatable; all are asked, in this order; see docs/gate.md", otherwise: "uploads are not checked", example: `["clamd:/run/clamav/clamd.ctl", "exec:/usr/local/bin/check", "https://hooks.example.org/check"]`},
-		{value: span(&s.GateTimeout, time.Minute), lifts: []ftp.Reason{ftp.ReasonUnchecked}, name: "gate-timeout", doc: "give up the check of an upload after `DURATION`, waiting included; it stays hidden and can be checked again"},
+		{value: list(&s.Gate), lifts: []ftp.Reason{ftp.ReasonGate, ftp.ReasonUnchecked}, name: "gate", doc: "check each upload before it becomes visible, by `CHECKER`: clamd:SOCKET or clamd:HOST:PORT (ClamAV), exec:PROGRAM, or https://HOST/PATH (a webhook)", long: "repeatable; all are asked, in this order; see docs/gate.md", otherwise: "uploads are not checked", example: `["clamd:/run/clamav/clamd.ctl", "exec:/usr/local/bin/check", "https://hooks.example.org/check"]`},
+		{value: span(&s.GateTimeout, time.Minute), name: "gate-timeout", doc: "give up the check of an upload after `DURATION`, waiting included; it stays hidden and can be checked again"},
 		{value: number(&s.GateParallel, 8), name: "gate-parallel", doc: "check at most `N` uploads at once; others wait for their turn"},
 		{value: text(&s.GateQuarantine, ""), path: true, name: "gate-quarantine", doc: "keep refused uploads in the directory `DIR`, which must not be served", otherwise: "they are removed", example: `"/var/lib/miniftp/quarantine"`},
 		{value: text(&s.GateSize, "1G"), name: "gate-quarantine-size", doc: "keep at most `BYTES` in the quarantine; beyond that, refused uploads are removed"},

@@ -55,6 +55,7 @@ func Serve(t *testing.T, verbs []verb.Verb, args ...string) *InProcess {
 	case u := <-url:
 		p.Addr = strings.Trim(strings.TrimPrefix(u, "ftp://"), "/")
 	case code := <-ended:
+		ended <- code // for End
 		t.Fatalf("exit %d: %s", code, log.String())
 	}
 	return p
