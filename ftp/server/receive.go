@@ -61,18 +61,10 @@ func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
 	j.finish = func(res dtp.Result) ftp.Reply {
 		u.ended()
 		if !u.isRemote() {
-			complete := func(res dtp.Result) ftp.Reply {
-				reply, kept := s.received(s.ctx(), j, u, res, time.Time{})
-				s.noteInterrupted(path, res, kept)
-				if reply.Code == 226 && sum.mustRead() {
-					return s.start(sum.reading(j, res, reply))
-				}
-				return reply
-			}
 			if res.Err == nil && s.set.Gate != nil {
-				return s.gated(j, file, res, complete)
+				return s.gated(j, file, res, func(res dtp.Result) ftp.Reply { return s.endUpload(j, u, sum, res) })
 			}
-			return complete(res)
+			return s.endUpload(j, u, sum, res)
 		}
 		// The data connection has ended: only the end of the upload is still to come, which nothing may stop.
 		end := j.ends()
@@ -105,6 +97,17 @@ func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
 		d.Bounded, d.Size = true, room
 	}
 	return s.transfer(j, d)
+}
+
+// endUpload ends an upload that this server writes itself, and starts one more task if it must be read again for its
+// SHA-256.
+func (s *session) endUpload(j *task, u incoming, sum *digest, res dtp.Result) ftp.Reply {
+	reply, kept := s.received(s.ctx(), j, u, res, time.Time{})
+	s.noteInterrupted(j.path, res, kept)
+	if reply.Code == 226 && sum.mustRead() {
+		return s.start(sum.reading(j, res, reply))
+	}
+	return reply
 }
 
 // ends returns a second task for the end of an upload, which neither ABOR nor a lost connection stops.

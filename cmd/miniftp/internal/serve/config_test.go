@@ -311,6 +311,7 @@ func TestEveryOption(t *testing.T) {
 	v := reflect.ValueOf(opts)
 	for i := range v.NumField() {
 		switch name := v.Type().Field(i).Name; name {
+		case "Gate", "GateTimeout", "MaxChecks": // exclude --upload-in-place, see below
 		case "Observer", "Log", "CertUser", "FXPTLS", "Dial", "State": // set by the log, --tls-client-user, --tls-fxp-ca, which needs a file, and --shared-state, which needs a bucket; Dial has no flag
 		default:
 			if v.Field(i).IsZero() {
@@ -318,6 +319,11 @@ func TestEveryOption(t *testing.T) {
 			}
 		}
 	}
+	opts, _ = parsed(t, "--gate", "clamd:/run/clamd.ctl", "--gate-timeout", "2s", "--gate-parallel", "3").prepare(roots)
+	if opts.Gate == nil || opts.GateTimeout != 2*time.Second || opts.MaxChecks != 3 {
+		t.Errorf("--gate: %v, %v, %d", opts.Gate, opts.GateTimeout, opts.MaxChecks)
+	}
+	opts, _ = cf.prepare(roots)
 	if len(opts.Allow) != 2 {
 		t.Errorf("--allow: %v", opts.Allow)
 	}

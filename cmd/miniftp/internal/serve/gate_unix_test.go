@@ -310,3 +310,25 @@ func TestGateMistakes(t *testing.T) {
 	p := verbtest.Serve(t, verbs, "--user", "rw:x", "--gate", "https://host/", "--gate-secret-file", secret, "--gate-quarantine", filepath.Join(dir, "quarantine"), root)
 	p.End()
 }
+
+// The script in docs/gate.md does what it says.
+func TestGateDocScript(t *testing.T) {
+	doc := readText(t, filepath.FromSlash("../../../../docs/gate.md"))
+	_, script, ok := strings.Cut(doc, "```sh\n#!/bin/sh\n")
+	script, _, end := strings.Cut(script, "```")
+	if !ok || !end {
+		t.Fatal("docs/gate.md has no script")
+	}
+	p := verbtest.Serve(t, verbs, "--user", "rw:x", "--gate", "exec:"+gateScript(t, script), t.TempDir())
+	for _, c := range []struct{ name, content, want string }{
+		{"a.jpg", "\xff\xd8\xff\xe0 and so on", "226 "},
+		{"a.png", "\x89PNG and so on", "226 "},
+		{"a.txt", "text", "550 /a.txt: refused by the check: only pictures may be uploaded"},
+		{"b.png", "MZ is no picture", "550 /b.png: refused by the check: not a picture"},
+		{"c.png", "", "550 /c.png: refused by the check: not a picture"},
+	} {
+		if said, _ := curlPut(t, p.Addr, c.name, c.content); !strings.Contains(said, "< "+c.want) {
+			t.Errorf("%s: curl says:\n%s", c.name, said)
+		}
+	}
+}
