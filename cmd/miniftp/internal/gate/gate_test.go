@@ -140,17 +140,17 @@ func readStream(conn io.Reader) (content []byte) {
 // Only the two whole answers that clamd documents are verdicts.
 func TestClamdAnswers(t *testing.T) {
 	for answer, want := range map[string]string{
-		"stream: OK\x00":                                 "passed",
-		"stream: Eicar-Signature FOUND\x00":              "refused: refused by the virus check: Eicar-Signature",
-		"stream: Evil\r\n226 ok FOUND\x00":               "refused: refused by the virus check: Evil",
-		"INSTREAM size limit exceeded. ERROR\x00":        "unchecked: the file is larger than StreamMaxLength",
-		"stream: Can't allocate memory ERROR\x00":        "unchecked: clamd says",
-		"":                                               "unchecked: clamd closed the connection",
-		"stream: OK":                                     "unchecked: clamd says",
-		"stream: OK and more\x00":                        "unchecked: clamd says",
-		"stream:  FOUND\x00":                             "unchecked: clamd says",
-		"HTTP/1.0 400 Bad Request\r\n\r\n":               "unchecked: clamd says",
-		strings.Repeat("x", 1<<20):                       "unchecked: clamd says",
+		"stream: OK\x00":                          "passed",
+		"stream: Eicar-Signature FOUND\x00":       "refused: refused by the virus check: Eicar-Signature",
+		"stream: Evil\r\n226 ok FOUND\x00":        "refused: refused by the virus check: Evil",
+		"INSTREAM size limit exceeded. ERROR\x00": "unchecked: the file is larger than StreamMaxLength",
+		"stream: Can't allocate memory ERROR\x00": "unchecked: clamd says",
+		"":                                 "unchecked: clamd closed the connection",
+		"stream: OK":                       "unchecked: clamd says",
+		"stream: OK and more\x00":          "unchecked: clamd says",
+		"stream:  FOUND\x00":               "unchecked: clamd says",
+		"HTTP/1.0 400 Bad Request\r\n\r\n": "unchecked: clamd says",
+		strings.Repeat("x", 1<<20):         "unchecked: clamd says",
 		"stream: " + strings.Repeat("y", 1<<20) + "\x00": "unchecked: clamd says",
 	} {
 		var got []byte

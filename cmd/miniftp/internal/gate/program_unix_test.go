@@ -84,6 +84,17 @@ func TestProgramHangs(t *testing.T) {
 	}
 }
 
+// What a program leaves running when it has given its verdict is killed.
+func TestProgramLeaves(t *testing.T) {
+	pid := filepath.Join(t.TempDir(), "pid")
+	wants(t, ask(t, script(t, "sleep 1000 >/dev/null 2>&1 & echo $! >"+pid), "x"), "passed")
+	text, err := os.ReadFile(pid)
+	check(t, err)
+	if !ended(t, strings.TrimSpace(string(text))) {
+		t.Error("a process of the program still runs")
+	}
+}
+
 // ended waits until the process has ended. One whose parent has not waited for it yet has.
 func ended(t *testing.T, pid string) bool {
 	t.Helper()
