@@ -204,6 +204,9 @@ func (u *upload) abandon(ctx context.Context, _ bool, err error) (kept int64) {
 		size = fi.Size()
 	}
 	_ = u.own.identify()
+	if u.whole && size > 0 && u.own.Truncate(size-1) == nil {
+		size--
+	}
 	_ = u.own.Close()
 	if !u.hidden {
 		u.countInPlace(ctx, size)

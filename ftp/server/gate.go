@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/spf13/afero"
+
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
 	"miniftp/ftp/server/internal/guard"
@@ -19,8 +21,9 @@ import (
 // A Gate decides about each upload that is whole, before it gets its final name (Options.Gate).
 //
 // CheckUpload returns nil if the upload may become visible. If the error is, or wraps, a *GateRefusal, the upload is
-// removed and the client gets a 550. Any other error means that the upload could not be checked: it stays hidden, its
-// account can resume it with REST at its end, and the client gets a 451. A panic counts as such an error.
+// removed and the client gets a 550. Any other error means that the upload could not be checked: all but its last byte
+// stays hidden, so that its account can resume it and have it checked again, and the client gets a 451. A panic counts
+// as such an error.
 //
 // CheckUpload may be called concurrently, for at most Options.MaxChecks uploads at once. ctx ends after
 // Options.GateTimeout, when the client sends ABOR, and when the session ends. CheckUpload must return soon after that,
@@ -89,6 +92,7 @@ type gateCheck struct {
 // gated starts the check of an upload that is whole, in a second task. then completes or abandons the upload. ABOR stops
 // the check, but the end of the client's side does not: the upload is whole, so it becomes visible if it passes.
 func (s *session) gated(j *task, file *upload, res dtp.Result, then func(dtp.Result) ftp.Reply) ftp.Reply {
+	file.whole = true
 	file.beside(nil) // other servers must not take the file for abandoned meanwhile
 	c := &gateCheck{set: s.set, slots: s.srv.checks, keys: s.hashKeys(), file: file, upload: GateUpload{
 		Session: s.control.ID, User: s.identity.user, Remote: s.control.Remote, Verb: j.cmd.Verb, Path: j.path, Offset: j.offset,
@@ -215,11 +219,30 @@ func (s *session) gateReply(j *task, err error, kept int64) (ftp.Reply, bool) {
 		text += ": too many other uploads are being checked"
 	}
 	if kept > 0 {
-		text += fmt.Sprintf(". What you sent is kept: to have it checked again, send REST %d and STOR with no data, or the whole file.", kept)
+		text += fmt.Sprintf(". All but its last byte is kept: to have it checked again, resume with REST %d and STOR, or send the whole file", kept)
 	} else {
-		text += ". Nothing is kept: send it again later."
+		text += ". Nothing is kept: send it again later"
 	}
-	return ftp.NewReply(451, text), true
+	return ftp.NewReply(451, text+"."), true
+}
+
+// shorten removes the last byte of an upload that was whole when its server was killed, perhaps during a check. What is
+// kept must always lack something: SIZE returns how much of an upload is kept, and a client that finds all of it there
+// would take the upload for complete.
+func shorten(fsys afero.Fs, name string, found fs.FileInfo) error {
+	f, err := openFile(fsys, name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	now, err := f.Stat()
+	if err == nil && (!sameFile(now, found) || now.Size() != found.Size()) {
+		err = errMoved
+	}
+	if err != nil {
+		return err
+	}
+	return f.Truncate(found.Size() - 1)
 }
 
 // gateDefaults and checkGate are the part of Options that is about the Gate.

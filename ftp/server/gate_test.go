@@ -97,20 +97,23 @@ func TestGate(t *testing.T) {
 			t.Errorf("/good contains %q", got)
 		}
 		r = c.sends("STOR later", "down for now")
-		wantText(t, r, 451, "could not be checked", "REST 12")
+		wantText(t, r, 451, "could not be checked", "REST 11")
 		if strings.Contains(r.Text(), "secret") {
 			t.Errorf("the reply shows why: %v", r)
 		}
-		c.cmd("SIZE later", 213) // of what can be resumed
+		if r := c.cmd("SIZE later", 213); r.Text() != "11" { // less than the whole, which would look complete
+			t.Errorf("the size is %v", r)
+		}
 		c.cmd("EPSV", 229)
 		c.cmd("RETR later", 550)
 		if got := partials(t, fsys); len(got) != 1 || exists(fsys, "/later") {
 			t.Errorf("there is %q, want one partial upload", got)
 		}
-		c.cmd("REST 12", 350)
-		wantText(t, c.sends("STOR later", ""), 451, "REST 12")
+		c.cmd("REST 11", 350)
+		wantText(t, c.sends("STOR later", "w"), 451, "REST 11")
 		c.cmd("REST 4", 350)
-		wantText(t, c.sends("STOR later", ": this changes nothing"), 451, "REST 26")
+		wantText(t, c.sends("STOR later", ": this changes nothing"), 451, "REST 25")
+		wantText(t, c.sends("APPE later", "g!"), 451, "REST 26")
 		c.put("STOR later", []byte("up again"))
 		if got := read(t, fsys, "/later"); got != "up again" || len(partials(t, fsys)) != 0 {
 			t.Errorf("/later contains %q, beside %q", got, partials(t, fsys))
@@ -160,9 +163,9 @@ func TestGateSeesTheWhole(t *testing.T) {
 			return c.reply()
 		}
 		upload("STOR f", "one, ", "rw STOR /f 0 5 one, ", errors.New("down"))
-		c.cmd("REST 5", 350)
-		upload("STOR f", "two, ", "rw STOR /f 5 10 one, two, ", errors.New("down"))
-		wantText(t, upload("APPE f", "three", "rw APPE /f 10 15 one, two, three", nil), 226, "Done")
+		c.cmd("REST 4", 350)
+		upload("STOR f", " two, ", "rw STOR /f 4 10 one, two, ", errors.New("down"))
+		wantText(t, upload("APPE f", " three", "rw APPE /f 9 15 one, two, three", nil), 226, "Done")
 		if got := read(t, fsys, "/f"); got != "one, two, three" {
 			t.Errorf("/f contains %q", got)
 		}
@@ -230,7 +233,7 @@ func TestGateAbort(t *testing.T) {
 		check(t, d.Close())
 		<-began
 		c.cmd("NOOP", 200)
-		wantText(t, c.cmd("ABOR"), 426, "The first 7 are kept")
+		wantText(t, c.cmd("ABOR"), 426, "The first 6 are kept")
 		c.want(226)
 		if exists(fsys, "/f") || len(partials(t, fsys)) != 1 {
 			t.Errorf("there is %q", names(t, fsys, "/"))
@@ -244,7 +247,7 @@ func TestGateEnds(t *testing.T) {
 	began := make(chan struct{}, 9)
 	s := serve(t, fsys, gated(hangs(began)), func(o *server.Options) { o.GateTimeout = 50 * time.Millisecond })
 	c := s.login(t, "rw")
-	wantText(t, c.sends("STOR late", "content"), 451, "longer than 50ms", "REST 7")
+	wantText(t, c.sends("STOR late", "content"), 451, "longer than 50ms", "REST 6")
 
 	s = serve(t, fsys, gated(hangs(began)))
 	c = s.login(t, "rw")
@@ -334,7 +337,7 @@ func TestGateQueue(t *testing.T) {
 	check(t, err)
 	check(t, d.Close())
 	<-began
-	wantText(t, second.sends("STOR second", "content"), 451, "too many other uploads are being checked", "REST 7")
+	wantText(t, second.sends("STOR second", "content"), 451, "too many other uploads are being checked", "REST 6")
 	close(release)
 	wantText(t, first.reply(), 451, "longer than 50ms")
 }

@@ -90,7 +90,7 @@ func (s *Server) sweep(ctx context.Context, set *settings, root afero.Fs) (young
 	if set.UploadInPlace {
 		return false
 	}
-	w := &sweeper{ctx: ctx, fs: root, now: time.Now(), idle: set.deadAfter(), left: sweepEntries, uploads: s.uploads}
+	w := &sweeper{ctx: ctx, fs: root, now: time.Now(), idle: set.deadAfter(), left: sweepEntries, uploads: s.uploads, gated: set.Gate != nil}
 	w.walk()
 	if w.did != (Swept{}) {
 		set.Log.Info("removed or kept partial uploads", "resumable", w.did.Kept, "removed", w.did.Removed)
@@ -144,6 +144,7 @@ type sweeper struct {
 	once    bool     // there is no earlier sweep to compare with: the age decides
 	did     Swept
 	err     error // the first
+	gated   bool  // by Options.Gate: a partial upload may be whole (upload.whole)
 }
 
 // walk visits the directories depth first, so that the list of those to come stays short.
@@ -260,7 +261,15 @@ func (w *sweeper) judge(p string) {
 	case n.random == 0:
 	case w.isLater(kept, fi), w.isFinal(p, n, fi):
 		w.remove(p)
+	case w.gated && fi.Size() == 1:
+		w.remove(p)
 	default:
+		if w.gated {
+			if err := shorten(w.fs, p, fi); err != nil {
+				w.note(err)
+				return
+			}
+		}
 		if err := w.fs.Rename(p, kept); err != nil {
 			w.note(err)
 			return

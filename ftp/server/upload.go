@@ -49,6 +49,7 @@ type upload struct {
 	newOnly  bool        // APPE to a new file: must not replace one that appears meanwhile
 	id       any         // own's key in uploads.inPlace, if it is written in place
 	writing  bool        // beginWrite has succeeded
+	whole    bool        // nothing is missing, but the Gate has to decide; see shorten
 	size     int64       // of the whole hidden file, if there is a quota
 	before   int64       // size of a file written in place when the upload began; -1: it was new
 }

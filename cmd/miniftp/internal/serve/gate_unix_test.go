@@ -120,6 +120,15 @@ func TestGateClamd(t *testing.T) {
 	if said, ok := curlPut(t, p.Addr, "later", "good content, later"); ok || !strings.Contains(said, "451 /later: could not be checked now") {
 		t.Errorf("curl says:\n%s", said)
 	}
+	// Clients that try again by themselves must not take what is kept for the whole file.
+	file := filepath.Join(t.TempDir(), "file")
+	verbtest.WriteFile(t, file, "good content")
+	if code, _, errs := try(t, "put", file, "ftp://rw:x@"+p.Addr+"/put"); code == verb.ExitOK || !strings.Contains(errs, "451") {
+		t.Errorf("put: exit %d: %s", code, errs)
+	}
+	if said, ok := curlPut(t, p.Addr, "later", "good content, later", "-C", "-"); ok {
+		t.Errorf("curl took an unchecked upload for complete:\n%s", said)
+	}
 	if got := visible(t, dir); !slices.Equal(got, []string{"good"}) {
 		t.Errorf("clients see %q", got)
 	}
@@ -208,16 +217,24 @@ func TestGateKilled(t *testing.T) {
 	if got := visible(t, dir); len(got) != 0 {
 		t.Errorf("clients see %q", got)
 	}
-	again := verbtest.Serve(t, verbs, "--user", "rw:x", "--gate", "exec:"+gateScript(t, `test "$(cat)" = "some content, resumed"`), dir)
-	last := ""
-	defer func() {
-		if t.Failed() {
-			t.Log(last)
-		}
-	}()
+	left, _ := filepath.Glob(filepath.Join(dir, ".file.*.upload"))
+	if len(left) != 1 {
+		t.Fatalf("%q is left", left)
+	}
+	past := time.Now().Add(-time.Minute) // a young file is not swept at once
+	if err := os.Chtimes(left[0], past, past); err != nil {
+		t.Fatal(err)
+	}
+	again := verbtest.Serve(t, verbs, "--user", "rw:x", "--gate", "exec:"+gateScript(t, `test "$(cat)" = "some content, resumed" || exit 2`), dir)
 	eventually(t, "the new server has found the upload", func() bool {
-		said, ok := curlPut(t, again.Addr, "file", "some content, resumed", "-C", "-")
-		last = said
+		kept, _ := filepath.Glob(filepath.Join(dir, ".file.*.upload"))
+		return len(kept) == 1 && kept[0] != left[0]
+	})
+	if said, ok := curlPut(t, again.Addr, "file", "some content", "-C", "-"); ok {
+		t.Errorf("curl took an unchecked upload for complete:\n%s", said)
+	}
+	eventually(t, "it is complete", func() bool {
+		_, ok := curlPut(t, again.Addr, "file", "some content, resumed", "-C", "-")
 		return ok
 	})
 	if got := readText(t, filepath.Join(dir, "file")); got != "some content, resumed" {
