@@ -93,7 +93,7 @@ type gateCheck struct {
 // the check, but the end of the client's side does not: the upload is whole, so it becomes visible if it passes.
 func (s *session) gated(j *task, file *upload, res dtp.Result, then func(dtp.Result) ftp.Reply) ftp.Reply {
 	file.whole = true
-	file.beside(nil) // other servers must not take the file for abandoned meanwhile
+	file.beside(s.ctx()) // other servers must not take the file for abandoned meanwhile
 	c := &gateCheck{set: s.set, slots: s.srv.checks, keys: s.hashKeys(), file: file, upload: GateUpload{
 		Session: s.control.ID, User: s.identity.user, Remote: s.control.Remote, Verb: j.cmd.Verb, Path: j.path, Offset: j.offset,
 	}}

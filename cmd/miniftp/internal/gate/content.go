@@ -41,7 +41,7 @@ func copyAll(ctx context.Context, to io.Writer, from io.Reader) error {
 }
 
 // body is the content for package http or exec. They may read it on goroutines of theirs that last longer than a check,
-// when the upload must not be read any more: after Close, Read fails.
+// when the upload must not be read any more: after end, Read fails.
 type body struct {
 	mu     sync.Mutex
 	r      io.Reader
@@ -64,11 +64,10 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *body) Close() error {
+func (b *body) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	return nil
 }
 
 // failure returns the error of the content, if it could not be read.

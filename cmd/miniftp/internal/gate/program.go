@@ -42,7 +42,7 @@ func (p *program) String() string { return "exec:" + p.path }
 const programPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 func (p *program) check(ctx context.Context, u *server.GateUpload) error {
-	cmd := exec.CommandContext(ctx, p.path)
+	cmd := exec.CommandContext(ctx, p.path) //nolint:gosec // the administrator names the program
 	cmd.Dir = filepath.VolumeName(p.path) + string(filepath.Separator)
 	cmd.Env = []string{
 		"PATH=" + programPath, "LANG=C.UTF-8",
@@ -52,7 +52,7 @@ func (p *program) check(ctx context.Context, u *server.GateUpload) error {
 	cmd.Env = append(cmd.Env, systemEnv()...)
 	var out, errs limitedBuffer
 	in := newBody(u)
-	defer in.Close()
+	defer in.end()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &out, &errs
 	cmd.WaitDelay = outputTime
 	err := runGroup(cmd)

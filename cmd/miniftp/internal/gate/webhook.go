@@ -76,7 +76,7 @@ func (w *webhook) check(ctx context.Context, u *server.GateUpload) error {
 		return err
 	}
 	body := newBody(u)
-	defer body.Close()
+	defer body.end()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url.String(), body)
 	if err != nil {
 		return errors.New("not a valid URL")

@@ -13,7 +13,7 @@ import (
 )
 
 // askHook asks a webhook over TLS that the test trusts.
-func askHook(t *testing.T, ctx context.Context, secret string, content string, h http.HandlerFunc) string {
+func askHook(ctx context.Context, t *testing.T, secret string, content string, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewTLSServer(h)
 	defer s.Close()
@@ -55,16 +55,16 @@ func TestWebhookAnswers(t *testing.T) {
 		{403, `{"allow":false}`, "unchecked: the webhook answers with status 403"},
 		{500, `{"allow":true}`, "unchecked: the webhook answers with status 500"},
 	} {
-		wants(t, askHook(t, t.Context(), "", "content", answers(c.status, c.text)), c.want)
+		wants(t, askHook(t.Context(), t, "", "content", answers(c.status, c.text)), c.want)
 	}
-	wants(t, askHook(t, t.Context(), "", "content", func(w http.ResponseWriter, r *http.Request) {
+	wants(t, askHook(t.Context(), t, "", "content", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/token" {
 			http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
 			return
 		}
 		answers(200, `{"allow":true}`)(w, r)
 	}), "unchecked: the webhook answers with status 307")
-	wants(t, askHook(t, t.Context(), "", strings.Repeat("x", 1<<20), func(w http.ResponseWriter, _ *http.Request) {
+	wants(t, askHook(t.Context(), t, "", strings.Repeat("x", 1<<20), func(w http.ResponseWriter, _ *http.Request) {
 		panic(http.ErrAbortHandler)
 	}), "unchecked: ")
 }
@@ -72,7 +72,7 @@ func TestWebhookAnswers(t *testing.T) {
 // The signature is over what the header says, which includes the SHA-256 of the content.
 func TestWebhookSignature(t *testing.T) {
 	const secret, content = "0123456789abcdef", "some content"
-	got := askHook(t, t.Context(), secret, content, func(w http.ResponseWriter, r *http.Request) {
+	got := askHook(t.Context(), t, secret, content, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		digest := sha256.Sum256(body)
 		mac := hmac.New(sha256.New, []byte(secret))
@@ -87,7 +87,7 @@ func TestWebhookSignature(t *testing.T) {
 		answers(200, `{"allow":true}`)(w, r)
 	})
 	wants(t, got, "passed")
-	wants(t, askHook(t, t.Context(), "", "", func(w http.ResponseWriter, r *http.Request) {
+	wants(t, askHook(t.Context(), t, "", "", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Miniftp-Signature") != "" || r.ContentLength != 0 {
 			t.Errorf("an empty upload without a secret has %q", r.Header)
 		}
@@ -103,7 +103,7 @@ func TestWebhookDown(t *testing.T) {
 	s.Config.ErrorLog = nil
 	wants(t, ask(t, s.URL, "x"), "unchecked: tls: failed to verify certificate")
 	ctx, cancel := context.WithCancel(t.Context())
-	wants(t, askHook(t, ctx, "", "x", func(_ http.ResponseWriter, r *http.Request) {
+	wants(t, askHook(ctx, t, "", "x", func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the client is gone
 		cancel()
 		<-r.Context().Done()
