@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -40,6 +41,7 @@ type Fs struct {
 	bucket    string
 	root      string // the key of the root directory, without a slash at the end
 	at        Location
+	shared    bool // the transport is that of another Fs; see Sub
 	pool      *pool
 	sizes     sizes
 	backoff   time.Duration // before a request is sent again; longer before the third time
@@ -147,8 +149,31 @@ func (f *Fs) Close() error {
 	f.end()
 	f.mu.Unlock()
 	f.work.Wait()
-	f.transport.close()
+	if !f.shared {
+		f.transport.close()
+	}
 	return nil
+}
+
+// Sub returns the directory name of f as a filesystem of its own, as if it had been opened at the URL of that directory. It need not
+// exist: a directory of a bucket is made with the first file in it. It shares the connections and the memory for uploads with f, ends
+// when f is closed, and may be closed before. Sub sends no request.
+func (f *Fs) Sub(name string) (*Fs, error) {
+	key, err := f.key(name)
+	if err == nil && len(key) > maxKey/2 { // as in Parse
+		err = syscall.ENAMETOOLONG
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: virtual(name), Err: err}
+	}
+	sub := &Fs{
+		core: f.core, transport: f.transport, shared: true, bucket: f.bucket, root: key, at: f.at,
+		pool: f.pool, sizes: f.sizes, backoff: f.backoff,
+		running: map[string]int{},
+	}
+	sub.at.Prefix = key
+	sub.life, sub.end = context.WithCancel(f.life)
+	return sub, nil
 }
 
 // start runs a goroutine that Close waits for. If the Fs is closed, it returns false.
