@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -492,7 +493,7 @@ func TestStoredSweep(t *testing.T) {
 	s := serve(t, b)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); s.KeepSwept(ctx, func() []afero.Fs { return []afero.Fs{b} }) }()
+	go func() { defer close(done); s.KeepSwept(ctx, slices.Values([]afero.Fs{b})) }()
 	awaitTrue(t, "the sweep", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()

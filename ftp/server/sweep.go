@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"path"
 	"time"
 
@@ -53,14 +54,14 @@ type Swept struct {
 // KeepSwept sweeps the roots (see Sweep) for the partial uploads that killed servers left. It does so at once,
 // and every six hours. In between it sweeps once more when files that were too young at first are old enough:
 // after seconds if they can be locked, and after a quarter of an hour. It returns when ctx ends or the server
-// closes. For each sweep it calls roots, which returns the trees that uploads may go to. With
+// closes. For each sweep it ranges over roots, the trees that uploads may go to; one may be closed when the next one is asked for. With
 // Options.UploadInPlace it sweeps only those that are an UploadFs.
-func (s *Server) KeepSwept(ctx context.Context, roots func() []afero.Fs) {
+func (s *Server) KeepSwept(ctx context.Context, roots iter.Seq[afero.Fs]) {
 	again, later := true, true // extra sweeps still to come: one after seconds, one after deadAfter
 	for {
 		set := s.set.Load()
 		young := false
-		for _, root := range roots() {
+		for root := range roots {
 			young = s.sweep(ctx, set, root) || young
 		}
 		wait := sweepEvery

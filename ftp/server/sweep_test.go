@@ -275,7 +275,7 @@ func TestKeepSwept(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				srv.KeepSwept(ctx, func() []afero.Fs { return []afero.Fs{fsys, fsroot.ReadOnly(ro)} })
+				srv.KeepSwept(ctx, slices.Values([]afero.Fs{fsys, fsroot.ReadOnly(ro)}))
 			}()
 			running := func(name string) string { return server.Hidden("." + name + ".0123abcd.upload") }
 			kept := func(name string) string { return server.Hidden("." + name + ".upload") }
@@ -315,7 +315,7 @@ func TestKeepSweptInPlace(t *testing.T) {
 		check(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), day)
 		defer cancel()
-		srv.KeepSwept(ctx, func() []afero.Fs { return []afero.Fs{fsys} })
+		srv.KeepSwept(ctx, slices.Values([]afero.Fs{fsys}))
 		check(t, srv.Close())
 		if !exists(fsys, server.Hidden("/.f.0123abcd.upload")) {
 			t.Error("the file was removed")
