@@ -94,7 +94,7 @@ func writeBelow(b *strings.Builder, r [2]string, indent string, width int) {
 func (cf *config) served() string {
 	var all []string
 	for _, a := range cf.Users {
-		if spec := cf.RootOf(a); !slices.Contains(all, spec) {
+		if spec := cf.Template(a); !slices.Contains(all, spec) {
 			all = append(all, spec)
 		}
 	}
@@ -149,12 +149,16 @@ func (cf *config) invite(url string, roots *roots, t tlsBanner) string {
 	if !permsOf(who).Has(server.PermRead) {
 		return fmt.Sprintf("upload to it:\n  curl %s-T FILE %s\n  miniftp put %sFILE %s\n", option, url, t.miniftp, as)
 	}
-	files, lease, err := roots.get(cf.RootOf(who)).acquire(roots.ctx)
+	files, lease, _, err := roots.of(cf.Config, who).try()
 	if err != nil {
 		return ""
 	}
-	defer lease.Close()
-	if name := escapeAll(sample(files)); name != "" && who.Home == "" {
+	name := ""
+	if files != nil {
+		defer lease.Close()
+		name = escapeAll(sample(files))
+	}
+	if name != "" && who.Home == "" {
 		return fmt.Sprintf("fetch from it:\n  curl %s-O %s%s\n  miniftp get %s%s%s\n", option, url, name, t.miniftp, as, name)
 	}
 	return fmt.Sprintf("list it:\n  curl %s%s\n  miniftp ls %s%s\n", option, url, t.miniftp, as)

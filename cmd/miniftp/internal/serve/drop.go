@@ -125,9 +125,15 @@ func (s *serving) checkRoots() error {
 
 // asUser returns an error if the root of a client can't be opened, and warns if it can't be written to.
 func (s *serving) asUser(spec string, a *settings.Account) error {
-	_, lease, err := s.roots.get(spec).acquire(s.roots.ctx)
+	files, lease, tried, err := s.roots.of(s.cf.Config, a).try()
 	if err != nil {
-		return verb.LocalProblem(spec, err)
+		return verb.LocalProblem(tried, err)
+	}
+	if files == nil { // it is made at the first login
+		if err := local.MayCreate(spec); err != nil {
+			s.warn("the root of user " + ftp.Printable(a.Name) + " does not exist, and " + ftp.Printable(s.cf.user.Name) + ", as whom the server runs, may not make it in " + ftp.Printable(tried))
+		}
+		return nil
 	}
 	_ = lease.Close()
 	if a.Writes() {

@@ -233,11 +233,11 @@ func (cf *config) static(roots *roots) server.Static {
 	static := server.Static{}
 	allUsers := doubtsOf(settings.Words(cf.AcceptUpload))
 	for _, a := range cf.Users {
-		tree := roots.get(cf.RootOf(a))
-		files, lease, err := tree.acquire(roots.ctx)
+		tree := roots.of(cf.Config, a)
+		files, lease, spec, err := tree.try()
 		if err != nil {
-			cf.rootFailed(a, err)
-		} else {
+			cf.rootFailed(a, spec, err)
+		} else if files != nil {
 			if a.Home != "" {
 				if fi, err := files.Stat(a.Home); err != nil || !fi.IsDir() {
 					cf.Warn("%s: user %s: home %q is not a directory below %q: sessions begin in /", cf.UserFrom(a, &a.Home), ftp.Printable(a.Name), a.Home, ftp.MaskURL(cf.RootOf(a)))
@@ -251,7 +251,7 @@ func (cf *config) static(roots *roots) server.Static {
 		}
 		static[a.Name] = server.User{Password: a.Password, Anyone: a.Anyone, Account: server.Account{
 			Open: func(ctx context.Context) (afero.Fs, io.Closer, error) {
-				files, lease, err := tree.acquire(ctx)
+				files, lease, err := tree.login(ctx)
 				if err == nil && !writes { // a second barrier besides the permissions
 					files = fsroot.ReadOnly(files)
 				}
@@ -263,17 +263,21 @@ func (cf *config) static(roots *roots) server.Static {
 			Accept: doubtsOf(a.Accept) | allUsers,
 		}}
 	}
+	for _, a := range cf.Rootless {
+		static[a.Name] = server.User{Password: a.Password, Anyone: a.Anyone, Account: server.Account{
+			Open: func(context.Context) (afero.Fs, io.Closer, error) { return nil, nil, a.WhyRootless() },
+		}}
+	}
 	return static
 }
 
-// rootFailed records that a user's root can't be opened. For the root of the server that is a mistake,
+// rootFailed records that a user's root, or for one on demand its parent spec, can't be opened. For the root of the server that is a mistake,
 // unless it is below a directory in which users may write, who may have removed it.
-func (cf *config) rootFailed(a *settings.Account, err error) {
-	spec := cf.RootOf(a)
+func (cf *config) rootFailed(a *settings.Account, spec string, err error) {
 	err = rootProblem(spec, err)
 	_, _, nested := cf.nesting.Outer(spec)
 	switch {
-	case verb.ExitCode(err) != verb.ExitUsage && (a.Root != "" || isDirectory(spec) && nested):
+	case verb.ExitCode(err) != verb.ExitUsage && (a.Root != "" || isDirectory(spec) && nested || cf.Own(a, spec)):
 		cf.Warn("%s: user %s: %s: logins are refused until it can be opened", cf.UserFrom(a, &a.Root), ftp.Printable(a.Name), ftp.Printable(err.Error()))
 	case a.Root != "":
 		cf.Problem(cf.LocatedUser(a, &a.Root, err))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -33,8 +34,9 @@ type roots struct {
 	shared   server.State // of --shared-state; nil until openState
 	sharedBy io.Closer
 
-	mu    sync.Mutex             // taken before a tree's mu, never while holding one
-	trees map[string]*servedTree // by the root as it is written in the settings
+	mu       sync.Mutex             // taken before a tree's mu, never while holding one
+	trees    map[string]*servedTree // by the root of a user
+	sweeping bool                   // a sweeper of the trees on demand has been started
 }
 
 func newRoots(ctx context.Context) *roots {
@@ -106,8 +108,14 @@ func (r *roots) keepSwept(srv *server.Server, cf *config) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for spec, t := range r.trees {
-		if t.sweep(writable[spec]) {
-			r.sweeps.Go(func() { srv.KeepSwept(r.ctx, t.toSweep) })
+		begin := t.sweep(writable[spec])
+		switch {
+		case !begin:
+		case !t.sweptOnDemand():
+			r.sweeps.Go(func() { srv.KeepSwept(r.ctx, t.toSweep()) })
+		case !r.sweeping:
+			r.sweeping = true
+			r.sweeps.Go(func() { srv.KeepSwept(r.ctx, r.toSweep()) })
 		}
 	}
 }
@@ -115,7 +123,7 @@ func (r *roots) keepSwept(srv *server.Server, cf *config) {
 // retire closes the directories and storages that cf does not name, as soon as no session uses them. Roots in
 // memory keep their files, because a later reload may name them again.
 func (r *roots) retire(cf *config) {
-	used := map[string]bool{}
+	used := bases(cf)
 	for _, a := range cf.Users {
 		used[cf.RootOf(a)] = true
 	}
@@ -157,7 +165,7 @@ func (r *roots) end() {
 
 // servedTree is the tree of one root. Users with the same root share it. A storage with a scheme, such as a
 // bucket, and a tree on another server are opened only once; a directory is opened at each login, and if that finds
-// another directory than before, the tree has a new generation.
+// another directory than before, the tree has a new generation. A tree on demand is closed when no session uses it.
 type servedTree struct {
 	spec  string
 	roots *roots
@@ -167,6 +175,9 @@ type servedTree struct {
 	now      *generation // the current one, nil if the tree is not open
 	swept    bool        // users may upload to it, so it is to be swept
 	sweeping bool        // a sweeper has been started, which runs until the end
+	onDemand bool        // the root has a placeholder
+	// The directory below of the bucket base, if the tree is on demand and in a bucket.
+	base, below string
 }
 
 // generation is one opening of a tree. It is closed when it has been replaced and no session uses it.
@@ -199,7 +210,7 @@ func (t *servedTree) renew(ctx context.Context, users int) (*generation, error) 
 	if g := t.openedOnce(users); g != nil {
 		return g, nil
 	}
-	files, closer, err := t.roots.open(ctx, t.spec)
+	files, closer, err := t.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -219,6 +230,17 @@ func (t *servedTree) renew(ctx context.Context, users int) (*generation, error) 
 	}
 	t.now.users += users
 	return t.now, nil
+}
+
+// open opens the files of the tree.
+func (t *servedTree) open(ctx context.Context) (afero.Fs, io.Closer, error) {
+	t.mu.Lock()
+	base, below := t.base, t.below
+	t.mu.Unlock()
+	if base != "" {
+		return t.roots.openBelow(ctx, base, below)
+	}
+	return t.roots.open(ctx, t.spec)
 }
 
 // openedOnce returns the current generation, with users added, if it is one that is opened only once,
@@ -261,8 +283,13 @@ func (l *lease) Close() error {
 	l.once.Do(func() {
 		l.t.mu.Lock()
 		defer l.t.mu.Unlock()
-		if l.g.users--; l.g.users == 0 && l.t.now != l.g {
+		l.g.users--
+		switch {
+		case l.g.users > 0:
+		case l.t.now != l.g:
 			_ = l.g.closer.Close()
+		case l.t.onDemand:
+			l.t.swap(nil)
 		}
 	})
 	return nil
@@ -278,19 +305,19 @@ func (t *servedTree) sweep(on bool) bool {
 	return begin
 }
 
-// toSweep returns the current files if the tree is still to be swept, else nil.
-func (t *servedTree) toSweep() []afero.Fs {
-	t.mu.Lock()
-	swept := t.swept
-	t.mu.Unlock()
-	if !swept {
-		return nil
+// toSweep returns a sequence of the current files, which is empty if the tree is no longer to be swept.
+func (t *servedTree) toSweep() iter.Seq[afero.Fs] {
+	return func(yield func(afero.Fs) bool) {
+		t.mu.Lock()
+		swept := t.swept
+		t.mu.Unlock()
+		if !swept {
+			return
+		}
+		if g, err := t.renew(t.roots.ctx, 0); err == nil {
+			yield(g.files)
+		}
 	}
-	g, err := t.renew(t.roots.ctx, 0)
-	if err != nil {
-		return nil
-	}
-	return []afero.Fs{g.files}
 }
 
 // isDirectory reports whether a root is a directory of this host.

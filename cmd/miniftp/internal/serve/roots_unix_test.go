@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -111,7 +112,7 @@ func TestRootFollowsItsName(t *testing.T) {
 		t.Error("sweep does not return true exactly once")
 	}
 	turn("one")
-	if swept := r.get(current).toSweep(); len(swept) != 1 || namesIn(t, swept[0]) != "one " {
+	if swept := slices.Collect(r.get(current).toSweep()); len(swept) != 1 || namesIn(t, swept[0]) != "one " {
 		t.Errorf("swept: %v", swept)
 	}
 	m, lease, _ := acquired(t, r, "mem://")

@@ -28,6 +28,7 @@ type Scheme struct {
 	Writable bool   // files in it can be changed
 	Sweeps   bool   // interrupted uploads stay in it until a server removes them
 	Lasts    bool   // its files outlast the program
+	HasDirs  bool   // a path of its URL names a directory, which can be a root
 	Open     func(ctx context.Context, root string, use Use) (afero.Fs, io.Closer, error)
 
 	// split returns the root and the path of a URL, which has this scheme. nil: all of it is the root.
@@ -36,7 +37,7 @@ type Scheme struct {
 
 // Schemes holds all storages besides directories. Tests may add their own.
 var Schemes = []Scheme{
-	{Name: "s3", Form: "s3://BUCKET/PATH", Help: "a bucket of S3 or a compatible service", Writable: true, Sweeps: true, Lasts: true, Open: openBucket, split: splitBucket},
+	{Name: "s3", Form: "s3://BUCKET/PATH", Help: "a bucket of S3 or a compatible service", Writable: true, Sweeps: true, Lasts: true, HasDirs: true, Open: openBucket, split: splitBucket},
 	{Name: "zip", Form: "zip:FILE!/PATH", Help: "a zip archive, read-only", Lasts: true, Open: openLocal, split: splitArchive},
 	{Name: "tar", Form: "tar:FILE!/PATH", Help: "a tar archive, read-only", Lasts: true, Open: openLocal, split: splitArchive},
 	{Name: "mem", Form: "mem://", Help: "files in memory", Writable: true, Sweeps: true, Open: openLocal},
@@ -78,6 +79,12 @@ func Sweeps(spec string) bool { s := find(spec); return s == nil || s.Sweeps }
 
 // Lasts reports whether the files of the storage of spec outlast the program.
 func Lasts(spec string) bool { s := find(spec); return s == nil || s.Lasts }
+
+// HasDirectories reports whether a directory in the storage of spec can be a root, with a path in its URL.
+func HasDirectories(spec string) bool {
+	s := find(spec)
+	return s != nil && s.HasDirs || IsDirectory(spec)
+}
 
 // Open opens the storage spec: a directory, or the root of a storage of Schemes. ctx limits only the opening.
 // The caller must close the closer when the storage is no longer used.

@@ -27,6 +27,7 @@ type Config struct {
 	Settings
 	Path     string // of the configuration file, "" for none
 	Users    []*Account
+	Rootless []*Account // users who can't log in, because their names can't be in their roots
 	Problems []error
 	Warnings []string
 

@@ -154,7 +154,7 @@ func table(s *Settings) (all []*row) {
 
 func placeRows(s *Settings) []row {
 	return []row{
-		{value: text(&s.Root, "."), argument: true, path: true, name: "root", doc: "what is served: a directory, a bucket (s3://BUCKET/PATH), an archive (zip:FILE, tar:FILE), mem:// (files in memory), or the tree of another server (ftp://, ftpes://, ftps://)", otherwise: "the directory where serve is started", example: `"/srv/ftp"`},
+		{value: text(&s.Root, "."), argument: true, path: true, name: "root", doc: "what is served: a directory, a bucket (s3://BUCKET/PATH), an archive (zip:FILE, tar:FILE), mem:// (files in memory), or the tree of another server (ftp://, ftpes://, ftps://); {user} in the path of a directory or bucket is the name of the user, so that each has an own directory, which is made at the first login", otherwise: "the directory where serve is started", example: `"/srv/ftp"`},
 		{value: list(&s.Listen), restart: true, name: "listen", doc: "listen on `ADDR`", long: "repeatable, or separated by commas; :2121 and [::]:2121 mean all addresses, 0.0.0.0:2121 all IPv4 addresses", otherwise: defaultListen, example: `["` + defaultListen + `"]`},
 		{value: list(&s.ListenTLS), restart: true, name: "listen-tls", doc: "listen on `ADDR` for clients that start with TLS (implicit TLS, port 990), in addition to --listen", otherwise: "none", example: `[":990"]`},
 		{value: text(&s.Anonymous, ""), name: "anonymous", doc: "let clients without an account log in as `MODE` says: off (not at all), ro (may read) or rw (may also write)", words: []string{"off", "ro", "rw"}, otherwise: "ro if neither a user nor a users file is given, else off", example: `"off"`},

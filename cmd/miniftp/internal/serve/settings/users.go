@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -33,6 +32,8 @@ type Account struct {
 	FXP        bool
 	Accept     []string // words of --accept-upload
 
+	rootless error // why the name can't be in the root
+
 	from  string      // where the password comes from, for people: --user, users:3, miniftp.toml:12
 	lines map[any]int // lines in the configuration file by pointer to the field; that of the table by a itself
 }
@@ -50,6 +51,7 @@ func (cf *Config) collectUsers(c *cli.Context) {
 	}
 	cf.decideAnonymous(cf.namesUsers(c))
 	cf.readFXP()
+	cf.checkTemplates()
 	for _, a := range cf.Users {
 		if a.Perms == nil && a.lines[&a.Perms] == 0 {
 			a.Perms = presets["rw"]
@@ -100,9 +102,6 @@ func (cf *Config) addUser(name, from string) *Account {
 	}
 	return a
 }
-
-// RootOf returns the root of a user: the user's own, or that of the server.
-func (cf *Config) RootOf(a *Account) string { return cmp.Or(a.Root, cf.Root) }
 
 // fileUsers reads [users.NAME].
 func (cf *Config) fileUsers() {

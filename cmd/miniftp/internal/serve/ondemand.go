@@ -1,0 +1,168 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/afero"
+
+	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/cmd/miniftp/internal/storage"
+	"miniftp/fsroot/s3fs"
+)
+
+// onDemandMode is the mode of a directory that is made at a login, before the umask of the process: other users of the host can't look
+// into it.
+const onDemandMode = 0o750
+
+// of returns the tree of a user.
+func (r *roots) of(cf *settings.Config, a *settings.Account) *servedTree {
+	t := r.get(cf.RootOf(a))
+	base, below, ok := cf.OnDemand(a)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.onDemand, t.base, t.below = ok, "", ""
+	if ok && !isDirectory(t.spec) {
+		t.base, t.below = base, below
+	}
+	return t
+}
+
+// login returns the files for a session like acquire. It makes the directory of a tree on demand if it does not exist. Its parent has
+// to exist. A directory in a bucket need not be made.
+func (t *servedTree) login(ctx context.Context) (afero.Fs, io.Closer, error) {
+	files, lease, err := t.acquire(ctx)
+	if !errors.Is(err, fs.ErrNotExist) || !t.made() {
+		return files, lease, err
+	}
+	if err := t.makeDirectory(); err != nil {
+		return nil, nil, err
+	}
+	return t.acquire(ctx)
+}
+
+// made reports whether the tree is a directory that is made at a login.
+func (t *servedTree) made() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.onDemand && t.base == ""
+}
+
+// makeDirectory makes the directory of the tree. Mkdir does not follow a link that has its name, and the parent is opened as all
+// roots are, so that users can't make it lead elsewhere.
+func (t *servedTree) makeDirectory() error {
+	parent, err := t.roots.nesting.Load().Open(filepath.Dir(t.spec))
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	if err := parent.Mkdir(filepath.Base(t.spec), onDemandMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// try checks whether a session could get the files, without making anything. It returns files and a lease, or nil if they do not exist
+// yet but can be made, or an error with the root that it is about.
+func (t *servedTree) try() (files afero.Fs, lease io.Closer, spec string, err error) {
+	t.mu.Lock()
+	base := t.base
+	t.mu.Unlock()
+	if base != "" { // one request for all users
+		_, shared, err := t.roots.get(base).acquire(t.roots.ctx)
+		if err == nil {
+			_ = shared.Close()
+		}
+		return nil, nil, base, err
+	}
+	files, lease, err = t.acquire(t.roots.ctx)
+	if !errors.Is(err, fs.ErrNotExist) || !t.made() {
+		return files, lease, t.spec, err
+	}
+	if _, err := os.Lstat(t.spec); err == nil { // a link without a target, in whose place nothing can be made
+		return nil, nil, t.spec, &fs.PathError{Op: "open", Path: t.spec, Err: errors.New("it is a link to nothing")}
+	}
+	dir := filepath.Dir(t.spec)
+	parent, err := t.roots.nesting.Load().Open(dir)
+	if err == nil {
+		_ = parent.Close()
+	}
+	return nil, nil, dir, err
+}
+
+// openBelow opens a directory of a bucket. It shares the connections and the memory of the bucket, which is open once for all users.
+func (r *roots) openBelow(ctx context.Context, base, below string) (afero.Fs, io.Closer, error) {
+	files, lease, err := r.get(base).acquire(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	bucket, ok := files.(*s3fs.Fs)
+	if !ok {
+		_ = lease.Close()
+		return nil, nil, errors.ErrUnsupported
+	}
+	sub, err := bucket.Sub(below)
+	if err != nil {
+		_ = lease.Close()
+		return nil, nil, err
+	}
+	return sub, closers{sub, lease}, nil
+}
+
+// closers closes all.
+type closers []io.Closer
+
+func (all closers) Close() (err error) {
+	for _, c := range all {
+		err = errors.Join(err, c.Close())
+	}
+	return err
+}
+
+// toSweep returns those trees on demand to which users may upload, one after the other. Each is open only while it is swept.
+func (r *roots) toSweep() iter.Seq[afero.Fs] {
+	return func(yield func(afero.Fs) bool) {
+		r.mu.Lock()
+		var all []*servedTree
+		for _, t := range r.trees {
+			if t.sweptOnDemand() {
+				all = append(all, t)
+			}
+		}
+		r.mu.Unlock()
+		for _, t := range all {
+			files, lease, err := t.acquire(r.ctx)
+			if err != nil {
+				continue // not made yet
+			}
+			more := yield(files)
+			_ = lease.Close()
+			if !more {
+				return
+			}
+		}
+	}
+}
+
+// sweptOnDemand reports whether the tree is one on demand to which users may upload.
+func (t *servedTree) sweptOnDemand() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.onDemand && t.swept
+}
+
+// bases returns the buckets that contain roots on demand.
+func bases(cf *config) map[string]bool {
+	all := map[string]bool{}
+	for _, a := range cf.Users {
+		if base, _, ok := cf.OnDemand(a); ok && storage.HasDirectories(base) && !isDirectory(base) {
+			all[base] = true
+		}
+	}
+	return all
+}

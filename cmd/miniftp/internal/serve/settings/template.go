@@ -1,0 +1,138 @@
+package settings
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"miniftp/cmd/miniftp/internal/storage"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
+)
+
+// placeholder stands for the name of the user in a root.
+const placeholder = "{user}"
+
+// maxElement limits the length of a name in a root. It is that of common filesystems.
+const maxElement = 255
+
+// Template returns the root of a user as it is written, with placeholders.
+func (cf *Config) Template(a *Account) string { return cmp.Or(a.Root, cf.Root) }
+
+// RootOf returns the root of a user: the user's own, or that of the server.
+func (cf *Config) RootOf(a *Account) string { return expand(cf.Template(a), a) }
+
+// expand replaces the placeholders in a root.
+func expand(template string, a *Account) string {
+	return strings.ReplaceAll(template, placeholder, a.Name)
+}
+
+// OnDemand reports whether the root of a user has a placeholder. Such a root is made at the first login and is open only while
+// there are sessions. It is the directory below of the root base: of its parent or, in a bucket, of what comes before the placeholder.
+func (cf *Config) OnDemand(a *Account) (base, below string, ok bool) {
+	template := cf.Template(a)
+	at := strings.Index(template, placeholder)
+	switch {
+	case at < 0:
+		return "", "", false
+	case storage.IsDirectory(template):
+		root := filepath.Clean(expand(template, a))
+		return filepath.Dir(root), filepath.Base(root), true
+	}
+	place, err := storage.Split(template)
+	if err != nil || checkTemplate(template) != nil {
+		return "", "", false // checkTemplate has recorded it
+	}
+	at = strings.LastIndex(template[:at], "/")
+	return template[:at] + place.Tail, expand(strings.TrimSuffix(template[at+1:], place.Tail), a), true
+}
+
+// Own reports whether a directory, which is the root on demand of a user or its parent, is not that of other users.
+func (cf *Config) Own(a *Account, dir string) bool {
+	_, _, ok := cf.OnDemand(a)
+	return ok && (dir == cf.RootOf(a) || strings.Contains(filepath.Dir(cf.Template(a)), placeholder))
+}
+
+// checkTemplates records roots whose placeholders can't be replaced as mistakes. It moves the users whose names can't be in their roots
+// from Users to Rootless.
+func (cf *Config) checkTemplates() {
+	if err := checkTemplate(cf.Root); err != nil {
+		cf.Blame(&cf.Root, err)
+	}
+	var rest []*Account
+	for _, a := range cf.Users {
+		if err := checkTemplate(a.Root); err != nil {
+			cf.Problem(cf.LocatedUser(a, &a.Root, err))
+		}
+		a.rootless = cf.checkName(a)
+		if a.rootless == nil {
+			rest = append(rest, a)
+			continue
+		}
+		cf.Rootless = append(cf.Rootless, a)
+		cf.Warn("%s: user %s can't log in: %v", a.from, a.shown(), a.rootless)
+	}
+	if len(rest) == 0 && len(cf.Users) > 0 {
+		cf.Problem(verb.Usagef("nobody could log in: %v", cf.Users[0].rootless))
+	}
+	cf.Users = rest
+}
+
+// checkTemplate returns an error if root has a placeholder where none is possible.
+func checkTemplate(root string) error {
+	switch {
+	case !strings.Contains(root, placeholder) || storage.IsDirectory(root):
+		return nil
+	case !storage.HasDirectories(root):
+		return verb.Usagef("root %s: %s is possible only in the path of a directory or of a bucket", ftp.MaskURL(root), placeholder)
+	}
+	place, err := storage.Split(root)
+	if err == nil && strings.Contains(place.Head+place.Tail, placeholder) {
+		err = verb.Usagef("root %s: %s is possible only in the path after the bucket", ftp.MaskURL(root), placeholder)
+	}
+	return err
+}
+
+// checkName returns an error if the user's name would be in the path of the root and could lead elsewhere than to one directory.
+func (cf *Config) checkName(a *Account) error {
+	if !strings.Contains(cf.Template(a), placeholder) {
+		return nil
+	}
+	err := badElement(a.Name)
+	if err == nil && !storage.IsDirectory(cf.Template(a)) && strings.Contains(a.Name, "?") {
+		err = errors.New(`it contains "?"`)
+	}
+	if err != nil {
+		return fmt.Errorf("the name can't be a part of the root %s: %w", ftp.MaskURL(cf.Template(a)), err)
+	}
+	return nil
+}
+
+// badElement returns why name can't be one element of a path, or nil.
+func badElement(name string) error {
+	switch {
+	case name == "":
+		return errors.New("it is empty")
+	case strings.HasPrefix(name, "."):
+		return errors.New("it begins with a dot")
+	case strings.ContainsAny(name, `/\:`):
+		return errors.New(`it contains "/", "\" or ":"`)
+	case !utf8.ValidString(name):
+		return errors.New("it is not valid UTF-8")
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return errors.New("it contains a control character")
+	case len(name) > maxElement:
+		return fmt.Errorf("it has more than %d bytes", maxElement)
+	}
+	if _, err := filepath.Localize(name); err != nil {
+		return errors.New("this system does not allow such names")
+	}
+	return nil
+}
+
+// WhyRootless returns why the user of Config.Rootless has no root.
+func (a *Account) WhyRootless() error { return a.rootless }
