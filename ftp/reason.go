@@ -29,6 +29,7 @@ const (
 	ReasonLogin                     // a wrong user name, password or certificate
 	ReasonGate                      // the check of an upload refused it
 	ReasonUnchecked                 // an upload could not be checked, so it is not visible
+	ReasonExpired                   // the account has expired
 
 	// The following reasons do not occur in Refused. They are for Observers that classify
 	// DataFailed and StrangerRefused.
@@ -62,6 +63,7 @@ var reasons = [...]string{
 	ReasonLogin:              "login incorrect",
 	ReasonGate:               "upload refused by the check",
 	ReasonUnchecked:          "upload could not be checked",
+	ReasonExpired:            "account expired",
 	ReasonForeignHost:        "data connection with another host",
 	ReasonLowPort:            "data connection to a low port",
 	ReasonNotResumed:         "TLS session not resumed",

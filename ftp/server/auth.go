@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"time"
 
 	"miniftp/ftp/server/internal/guard"
 
@@ -61,6 +62,10 @@ type Account struct {
 	Name             string         // by which MaxSessions counts; default: the name sent with USER
 	Networks         []netip.Prefix // the user may log in only from these; empty: from anywhere
 
+	// Expires is the end of the account: from then on logins fail like those with a wrong password, and a session ends at its
+	// next command, after a running transfer. Zero: never.
+	Expires time.Time
+
 	// Accept lists the doubtful ends of an upload that are treated as whole files for this account.
 	Accept Doubt
 
@@ -73,6 +78,9 @@ type Account struct {
 	// first host that connects to a passive port of the session gets the file.
 	FXP bool
 }
+
+// expired reports whether the account has expired.
+func (a *Account) expired() bool { return !a.Expires.IsZero() && !time.Now().Before(a.Expires) }
 
 // owner returns Owner, or its default for a user of that name.
 func (a *Account) owner(name string) string {

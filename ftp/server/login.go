@@ -82,6 +82,8 @@ func (s *Server) authenticate(ctx context.Context, login Login) (*Account, error
 		return nil, errors.New("the account has no files")
 	case !within(account.Networks, login.Remote.Addr()):
 		return nil, errNetwork
+	case account.expired(): // only now, so that it shows only to those who know the password, and only in the log
+		return nil, errExpired
 	}
 	return account, nil
 }
@@ -175,7 +177,9 @@ func (s *session) loginFailed(user string, err error) ftp.Reply {
 		s.emitRefusedLogin(user, err.Error(), ftp.ReasonOther)
 		return ftp.NewReply(530, "Your files can't be reached now. Try again later, or ask the administrator of this server.")
 	}
-	if errors.Is(err, ErrLogin) {
+	if errors.Is(err, errExpired) {
+		s.emitRefusedLogin(user, err.Error(), ftp.ReasonExpired)
+	} else if errors.Is(err, ErrLogin) {
 		s.emitRefusedLogin(user, err.Error(), ftp.ReasonLogin)
 	} else { // log it only: the client must not see the Authenticator's error
 		s.emitRefusedLogin(user, "the login could not be checked: "+err.Error(), ftp.ReasonOther)

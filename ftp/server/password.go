@@ -78,6 +78,7 @@ func costOf(stored string) (int, error) {
 // Reasons for refusing a login. They are logged and never sent to the client.
 var (
 	errNoUser   = fmt.Errorf("%w: there is no such user", ErrLogin)
+	errExpired  = fmt.Errorf("%w: the account has expired", ErrLogin)
 	errNetwork  = fmt.Errorf("%w: the user may not log in from that address", ErrLogin)
 	errPassword = fmt.Errorf("%w: wrong password", ErrLogin)
 	errTooLong  = fmt.Errorf("%w: bcrypt supports passwords of up to %d bytes", ErrLogin, maxPassword)

@@ -195,6 +195,12 @@ func (s *session) execute(cmd ftp.Command) {
 	s.idleBy = time.Time{}
 	s.emit(ftp.CommandGiven{Command: cmd.Masked()})
 	renamed := s.pend.from // reply clears it
+	if s.account != nil && s.task == nil && s.account.expired() {
+		s.dead = errExpired
+		s.emitRefused("the account has expired", ftp.ReasonExpired)
+		s.reply(cmd, ftp.NewReply(421, "Your account has expired. Goodbye."))
+		return
+	}
 	r, arg, reply := s.judge(cmd)
 	if r != nil {
 		reply = r.run(s, arg)

@@ -77,7 +77,7 @@ const other = "other"
 const incorrect = "incorrect"
 
 // loginReasons holds the reasons of ftp.Reason for which logins fail. Others are counted as "other".
-var loginReasons = []ftp.Reason{ftp.ReasonLoginFailures, ftp.ReasonSessionsPerUser, ftp.ReasonLoginTimeout, ftp.ReasonTLSRequired, ftp.ReasonClientCertificate}
+var loginReasons = []ftp.Reason{ftp.ReasonLoginFailures, ftp.ReasonSessionsPerUser, ftp.ReasonLoginTimeout, ftp.ReasonTLSRequired, ftp.ReasonClientCertificate, ftp.ReasonExpired}
 
 // troubles holds the codes of replies that somebody may want an alert for. Their counters exist from the start, because
 // Prometheus does not see the increase from nothing to 1.

@@ -245,6 +245,9 @@ func (cf *config) static(roots *roots) server.Static {
 			}
 			_ = lease.Close()
 		}
+		if a.Expired(time.Now()) {
+			cf.Warn("%s: user %s: the account has expired: logins are refused", cf.UserFrom(a, &a.Expires), ftp.Printable(a.Name))
+		}
 		writes := a.Writes()
 		if spec := cf.RootOf(a); writes && !connect.IsRemote(spec) && !storage.Writable(spec) {
 			cf.Warn("%s: user %s may write, but %s can't be changed", cf.UserFrom(a, &a.Perms), ftp.Printable(a.Name), ftp.Printable(spec))
@@ -259,7 +262,7 @@ func (cf *config) static(roots *roots) server.Static {
 			},
 			Home: a.Home, Perm: permsOf(a), RateDown: a.Down, RateUp: a.Up,
 			Quota:       server.Quota{Bytes: a.Quota, Files: a.QuotaFiles},
-			MaxSessions: a.Sessions, Networks: a.Networks, FXP: a.FXP,
+			MaxSessions: a.Sessions, Networks: a.Networks, FXP: a.FXP, Expires: a.Expires,
 			Accept: doubtsOf(a.Accept) | allUsers,
 		}}
 	}

@@ -144,6 +144,8 @@ const exampleUsers = `
 #quota-files = 100000
 # The only networks from which the user may log in. Default: any.
 #networks = ["127.0.0.0/8", "::1"]
+# The last day on which the user can log in, or a time. Default: never.
+#expires = 2999-12-31
 # Whether the user may copy files from server to server, as with --fxp. Default: false.
 #fxp = true
 # Ends of an upload after which the file counts as complete, in addition to

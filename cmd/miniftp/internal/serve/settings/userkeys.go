@@ -65,6 +65,7 @@ func userKeys(a *Account) []userKey {
 		{field: &a.Quota, name: "quota", set: setBytes(&a.Quota), shown: unlessZero(&a.Quota), doc: "how many bytes the files below root may have together: `\"10G\"`, `\"500MiB\"`", otherwise: "no limit"},
 		{field: &a.QuotaFiles, name: "quota-files", set: setCount(&a.QuotaFiles), shown: unlessZero(&a.QuotaFiles), doc: "how many files may be below root", otherwise: "no limit"},
 		{field: &a.Networks, name: "networks", set: a.setNetworks, shown: unlessEmpty(&a.Networks), doc: "the only networks from which the user may log in", otherwise: "everywhere"},
+		{field: &a.Expires, name: "expires", lifts: ftp.ReasonExpired, set: a.setExpires, shown: a.shownExpires, doc: "the last day on which the user can log in (`2027-01-31`), or the time at which the account ends (`2027-01-31T18:00:00Z`; without a zone it is local)", otherwise: "never"},
 		{field: &a.FXP, name: "fxp", set: toggle(&a.FXP).setFile, shown: unlessZero(&a.FXP), doc: "whether the user may copy files from server to server, as with `--fxp`", otherwise: "`false`"},
 		{field: &a.Accept, name: "accept-upload", set: a.setAccept, shown: unlessEmpty(&a.Accept), doc: "doubtful ends of an upload after which the file counts as complete, in addition to `--accept-upload`", otherwise: "none"},
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -31,11 +32,13 @@ type Account struct {
 	Networks   []netip.Prefix
 	FXP        bool
 	Accept     []string // words of --accept-upload
+	Expires    time.Time
 
 	rootless error // why the name can't be in the root
 
-	from  string      // where the password comes from, for people: --user, users:3, miniftp.toml:12
-	lines map[any]int // lines in the configuration file by pointer to the field; that of the table by a itself
+	expires string      // as it is written
+	from    string      // where the password comes from, for people: --user, users:3, miniftp.toml:12
+	lines   map[any]int // lines in the configuration file by pointer to the field; that of the table by a itself
 }
 
 // shown returns the name with control characters replaced.
