@@ -4,7 +4,9 @@ package serve
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +62,67 @@ expires = "2020-01-31 12:00:00"
 		code, _, errs := verbtest.Run(t, verbs, "config", "check", verbtest.WriteFile(t, filepath.Join(dir, "bad.toml"), "[users.a]\npassword = 'x'\nexpires = "+bad+"\n"))
 		if code != 2 || !strings.Contains(errs, "bad.toml:3: users.a.expires: must be a date") {
 			t.Errorf("%s: exit %d: %s", bad, code, errs)
+		}
+	}
+}
+
+// TestGroups: the keys of a group are defaults for its users, whose own keys, also those in the users file and in flags, take precedence.
+// config show says where each comes from, and {group} in a root is the name of the group.
+func TestGroups(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "srv", "team"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	verbtest.WriteFile(t, filepath.Join(dir, "users"), "carol:pw:ro\n")
+	file := verbtest.WriteFile(t, filepath.Join(dir, "m.toml"), `users-file = "users"
+[groups.team]
+root = "srv/{group}/{user}"
+perm = "drop"
+max-sessions = 3
+[users.alice]
+group = "team"
+password = "pw"
+[users.bob]
+password = "pw"
+group = "team"
+perm = "rw"
+[users.carol]
+group = "team"
+[groups.empty]
+[users.dave]
+password = "pw"
+group = "empty"
+root = "srv/{group}/x"
+`)
+	code, out, errs := verbtest.Run(t, verbs, "config", "show", "--config", file)
+	for _, want := range []string{
+		`users.alice.perm +drop +\S+m.toml:4`, `users.bob.perm +rw +\S+m.toml:12`, `users.carol.perm +ro +\S+users:1`,
+		`users.carol.max-sessions +3 +\S+m.toml:5`, `users.alice.root +\S+/srv/team/alice +\S+m.toml:3`, `users.dave.perm +rw `,
+	} {
+		if code != 0 || !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("exit %d, want %s:\n%s%s", code, want, out, errs)
+		}
+	}
+	p := verbtest.Serve(t, verbs, "--config", file, "--failure-delay", "0")
+	if out, err := curlAs(t, p.Addr, "bob", "-T", file, "ADDR/f"); err != nil {
+		t.Errorf("bob: %v: %s", err, out)
+	}
+	if out, err := curlAs(t, p.Addr, "alice", "ADDR/"); err == nil {
+		t.Errorf("alice, who may only upload, can list: %s", out)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "srv", "team", "bob", "f")); err != nil {
+		t.Error(err)
+	}
+	for text, want := range map[string]string{
+		"[users.a]\npassword='x'\ngroup='none'\n[groups.some]\n": "bad.toml:3: user a: there is no [groups.none]: there are some",
+		"[groups.g]\npassword='x'\n":                             "bad.toml:2: groups.g.password: unknown setting of a group",
+		"[groups.g]\nperm='all'\n":                               "bad.toml:2: groups.g.perm: all: must be",
+		"[groups]\ng=1\n":                                        "bad.toml:2: groups.g: a group is a table",
+		"root='{group}'\n[users.a]\npassword='x'\n":              "nobody could log in: the root",
+	} {
+		code, _, errs := verbtest.Run(t, verbs, "config", "check", verbtest.WriteFile(t, filepath.Join(dir, "bad.toml"), text))
+		if code != 2 || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit %d: %s", text, code, errs)
 		}
 	}
 }

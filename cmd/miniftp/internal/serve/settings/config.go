@@ -35,6 +35,7 @@ type Config struct {
 	all     []*setting  // in the order of the file
 	byField map[any]*setting
 	byName  map[string]*Account
+	groups  map[string][]fileKey // the keys of [groups.NAME]
 }
 
 // Origin is where the value of a setting comes from. Each Origin overrides those before it.
@@ -65,7 +66,7 @@ func New(c *cli.Context) *Config { return read(c, c.String(configFlag)) }
 func FromFile(path string) *Config { return read(nil, path) }
 
 func read(c *cli.Context, path string) *Config {
-	cf := &Config{Path: path, byField: map[any]*setting{}, byName: map[string]*Account{}}
+	cf := &Config{Path: path, byField: map[any]*setting{}, byName: map[string]*Account{}, groups: map[string][]fileKey{}}
 	for _, r := range table(&cf.Settings) {
 		s := &setting{row: r}
 		r.value.reset()

@@ -122,10 +122,17 @@ const exampleHead = `# miniftp.toml: the settings of "miniftp serve --config min
 const exampleUsers = `
 ## Users
 
+# The keys of a group are the defaults for the keys of its users. It can have all keys
+# of a user except password and group.
+#[groups.team]
+#rate-down = "20M"
+
 # "miniftp passwd alice" makes the hash. All other keys may be left out; the comments
 # name their defaults.
 #[users.alice]
 #password = "$2a$10$gX40eykx7SRp0tJv5bKqKedUjTb6cteyYkjfgoc2IHFBIvgUI/4jO"
+# The group of the user. Default: none.
+#group = "team"
 # ro, rw, drop (upload only), or a list of read, list, store, overwrite, delete, rename,
 # mkdir and change. Default: rw.
 #perm = ["read", "list", "store", "mkdir"]

@@ -154,17 +154,17 @@ func (f *configFile) syntax(err error) error {
 	return verb.Usagef("%s: not valid TOML: %s", ftp.Printable(f.name), ftp.Printable(text))
 }
 
-// readFile reads the settings in the file, except [users].
+// readFile reads the settings in the file, except [users] and [groups].
 func (cf *Config) readFile() {
 	byKey := map[string]*setting{}
-	tables := []string{"users"}
+	tables := []string{"users", "groups"}
 	for _, s := range cf.all {
 		byKey[s.key()] = s
 		tables = append(tables, s.group.table)
 	}
 	withKeys := cf.file.tablesWithKeys()
 	for _, k := range cf.file.keys {
-		if k.path[0] == "users" {
+		if k.path[0] == "users" || k.path[0] == "groups" {
 			continue
 		}
 		s, ok := byKey[strings.Join(k.path, ".")]
@@ -207,6 +207,9 @@ func (f *configFile) tablesWithKeys() map[string]bool {
 // hint returns the end of the error for an unknown key: what the user may have meant.
 func (cf *Config) hint(k fileKey) string {
 	last := k.path[len(k.path)-1]
+	if k.path[0] == "group" {
+		return ": a group is a table [groups.NAME] with perm, root and so on"
+	}
 	if k.path[0] == "user" {
 		return ": a user is a table [users.NAME] with password, perm and so on"
 	}
@@ -222,7 +225,7 @@ func (cf *Config) hint(k fileKey) string {
 			return ": did you mean " + key + ", in [" + table + "]?"
 		}
 	}
-	if key := verb.Nearest(k.String(), append(keys, "users")); key != "" {
+	if key := verb.Nearest(k.String(), append(keys, "users", "groups")); key != "" {
 		return ": did you mean " + key + "?"
 	}
 	return "; docs/configuration.md lists all settings"

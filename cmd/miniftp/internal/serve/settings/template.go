@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,8 +15,8 @@ import (
 	"miniftp/ftp"
 )
 
-// placeholder stands for the name of the user in a root.
-const placeholder = "{user}"
+// placeholders stand for the names of the user and the group in a root.
+var placeholders = regexp.MustCompile(`\{(user|group)\}`)
 
 // maxElement limits the length of a name in a root. It is that of common filesystems.
 const maxElement = 255
@@ -28,16 +29,16 @@ func (cf *Config) RootOf(a *Account) string { return expand(cf.Template(a), a) }
 
 // expand replaces the placeholders in a root.
 func expand(template string, a *Account) string {
-	return strings.ReplaceAll(template, placeholder, a.Name)
+	return strings.NewReplacer("{user}", a.Name, "{group}", a.Group).Replace(template)
 }
 
 // OnDemand reports whether the root of a user has a placeholder. Such a root is made at the first login and is open only while
 // there are sessions. It is the directory below of the root base: of its parent or, in a bucket, of what comes before the placeholder.
 func (cf *Config) OnDemand(a *Account) (base, below string, ok bool) {
 	template := cf.Template(a)
-	at := strings.Index(template, placeholder)
+	first := placeholders.FindStringIndex(template)
 	switch {
-	case at < 0:
+	case first == nil:
 		return "", "", false
 	case storage.IsDirectory(template):
 		root := filepath.Clean(expand(template, a))
@@ -47,14 +48,14 @@ func (cf *Config) OnDemand(a *Account) (base, below string, ok bool) {
 	if err != nil || checkTemplate(template) != nil {
 		return "", "", false // checkTemplate has recorded it
 	}
-	at = strings.LastIndex(template[:at], "/")
+	at := strings.LastIndex(template[:first[0]], "/")
 	return template[:at] + place.Tail, expand(strings.TrimSuffix(template[at+1:], place.Tail), a), true
 }
 
 // Own reports whether a directory, which is the root on demand of a user or its parent, is not that of other users.
 func (cf *Config) Own(a *Account, dir string) bool {
 	_, _, ok := cf.OnDemand(a)
-	return ok && (dir == cf.RootOf(a) || strings.Contains(filepath.Dir(cf.Template(a)), placeholder))
+	return ok && (dir == cf.RootOf(a) || placeholders.MatchString(filepath.Dir(cf.Template(a))))
 }
 
 // checkTemplates records roots whose placeholders can't be replaced as mistakes. It moves the users whose names can't be in their roots
@@ -85,29 +86,34 @@ func (cf *Config) checkTemplates() {
 // checkTemplate returns an error if root has a placeholder where none is possible.
 func checkTemplate(root string) error {
 	switch {
-	case !strings.Contains(root, placeholder) || storage.IsDirectory(root):
+	case !placeholders.MatchString(root) || storage.IsDirectory(root):
 		return nil
 	case !storage.HasDirectories(root):
-		return verb.Usagef("root %s: %s is possible only in the path of a directory or of a bucket", ftp.MaskURL(root), placeholder)
+		return verb.Usagef("root %s: %s is possible only in the path of a directory or of a bucket", ftp.MaskURL(root), placeholders.FindString(root))
 	}
 	place, err := storage.Split(root)
-	if err == nil && strings.Contains(place.Head+place.Tail, placeholder) {
-		err = verb.Usagef("root %s: %s is possible only in the path after the bucket", ftp.MaskURL(root), placeholder)
+	if err == nil && placeholders.MatchString(place.Head+place.Tail) {
+		err = verb.Usagef("root %s: %s is possible only in the path after the bucket", ftp.MaskURL(root), placeholders.FindString(root))
 	}
 	return err
 }
 
-// checkName returns an error if the user's name would be in the path of the root and could lead elsewhere than to one directory.
+// checkName returns an error if the name of the user or the group would be in the path of the root and could lead elsewhere than to one
+// directory.
 func (cf *Config) checkName(a *Account) error {
-	if !strings.Contains(cf.Template(a), placeholder) {
-		return nil
-	}
-	err := badElement(a.Name)
-	if err == nil && !storage.IsDirectory(cf.Template(a)) && strings.Contains(a.Name, "?") {
-		err = errors.New(`it contains "?"`)
-	}
-	if err != nil {
-		return fmt.Errorf("the name can't be a part of the root %s: %w", ftp.MaskURL(cf.Template(a)), err)
+	template := cf.Template(a)
+	for _, placeholder := range placeholders.FindAllString(template, -1) {
+		name := expand(placeholder, a)
+		err := badElement(name)
+		switch {
+		case err == nil && !storage.IsDirectory(template) && strings.Contains(name, "?"):
+			err = errors.New(`it contains "?"`)
+		case placeholder == "{group}" && name == "":
+			return fmt.Errorf("the root %s needs a group, and the user has none", ftp.MaskURL(template))
+		}
+		if err != nil {
+			return fmt.Errorf("the name can't be a part of the root %s as %s: %w", ftp.MaskURL(template), placeholder, err)
+		}
 	}
 	return nil
 }

@@ -56,8 +56,9 @@ type userKey struct {
 func userKeys(a *Account) []userKey {
 	return []userKey{
 		{field: &a.Password, name: "password", set: setText(&a.Password), shown: a.shownPassword, doc: "a hash of `miniftp passwd`, or the password itself", otherwise: "the one in the users file"},
+		{field: &a.Group, name: "group", set: setText(&a.Group), shown: unlessZero(&a.Group), doc: "the group of the user: its keys, in `[groups.NAME]`, are the defaults for those that the user does not have", otherwise: "none"},
 		{field: &a.Perms, name: "perm", lifts: ftp.ReasonPermission, set: a.setPerms, shown: func() any { return a.May() }, doc: "`\"ro\"`, `\"rw\"`, `\"drop\"` (upload only), or a list of `" + strings.Join(permissions, "`, `") + "`", otherwise: "`\"rw\"`; for anonymous `\"ro\"`"},
-		{field: &a.Root, name: "root", root: true, set: setText(&a.Root), doc: "what the user sees: a directory or another storage, as in the `root` of the server; `{user}` in it is replaced by the name of the user", otherwise: "the `root` of the server"},
+		{field: &a.Root, name: "root", root: true, set: setText(&a.Root), doc: "what the user sees: a directory or another storage, as in the `root` of the server; `{user}` and `{group}` in it are replaced by the names of the user and the group", otherwise: "the `root` of the server"},
 		{field: &a.Home, name: "home", lifts: ftp.ReasonHome, set: setText(&a.Home), shown: unlessZero(&a.Home), doc: "the directory in which a session begins, below root", otherwise: "`\"/\"`"},
 		{field: &a.Down, name: "rate-down", set: setRate(&a.Down), shown: unlessZero(&a.Down), doc: "limit in bytes per second of one session, to the client: `\"2M\"`", otherwise: "no limit"},
 		{field: &a.Up, name: "rate-up", set: setRate(&a.Up), shown: unlessZero(&a.Up), doc: "limit in bytes per second of one session, from the client", otherwise: "no limit"},

@@ -20,6 +20,7 @@ import (
 // Account is a user who may log in.
 type Account struct {
 	Name     string
+	Group    string   // of [groups], "" for none
 	Password string   // a hash or clear text
 	Anyone   bool     // any password is accepted
 	Perms    []string // some of permissions, in the same order
@@ -47,11 +48,13 @@ func (a *Account) shown() string { return ftp.Printable(a.Name) }
 // collectUsers collects the users: [users.NAME] of the file, the users file, --user, and
 // anonymous.
 func (cf *Config) collectUsers(c *cli.Context) {
+	cf.fileGroups()
 	cf.fileUsers()
 	cf.usersFile()
 	if c != nil {
 		cf.flagUsers(c)
 	}
+	cf.joinGroups()
 	cf.decideAnonymous(cf.namesUsers(c))
 	cf.readFXP()
 	cf.checkTemplates()
@@ -144,10 +147,14 @@ func (cf *Config) fileUsers() {
 	}
 }
 
-// userKey reads one key of a user.
-func (cf *Config) userKey(a *Account, k fileKey) {
+// userKey reads one key of a user or of a group, and reports whether it has no mistake.
+func (cf *Config) userKey(a *Account, k fileKey) bool {
 	var known []string
+	what := strings.TrimSuffix(k.path[0], "s") // user or group
 	for _, u := range userKeys(a) {
+		if what == "group" && slices.Contains(notInGroups, u.name) {
+			continue
+		}
 		known = append(known, u.name)
 		if len(k.path) != 3 || k.path[2] != u.name {
 			continue
@@ -158,16 +165,18 @@ func (cf *Config) userKey(a *Account, k fileKey) {
 		a.lines[u.field] = k.line
 		if err := u.set(k.value); err != nil {
 			cf.wrongKey(k, "%v", err)
+			return false
 		} else if u.root {
 			a.Root = cf.Beside(a.Root)
 		}
-		return
+		return true
 	}
 	if near := verb.Nearest(k.path[2], known); near != "" {
-		cf.wrongKey(k, "unknown setting of a user: did you mean %s?", near)
-		return
+		cf.wrongKey(k, "unknown setting of a %s: did you mean %s?", what, near)
+		return false
 	}
-	cf.wrongKey(k, "unknown setting of a user: there are %s", strings.Join(known, ", "))
+	cf.wrongKey(k, "unknown setting of a %s: there are %s", what, strings.Join(known, ", "))
+	return false
 }
 
 // usersFile reads --users-file. If a user is also in the configuration file, the users file may give

@@ -1,0 +1,76 @@
+package settings
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"miniftp/cmd/miniftp/internal/users"
+	"miniftp/ftp"
+)
+
+// notInGroups holds the keys of a user that a group can't set.
+var notInGroups = []string{"password", "group"}
+
+// fileGroups reads [groups.NAME], and checks the keys, also those of groups without users.
+func (cf *Config) fileGroups() {
+	if cf.file == nil {
+		return
+	}
+	for _, k := range cf.file.keys {
+		switch {
+		case k.path[0] != "groups" || len(k.path) == 1 && k.value == nil:
+		case len(k.path) == 1 || len(k.path) == 2 && k.value != nil:
+			cf.wrongKey(k, "a group is a table: [groups.%s] with perm, root and so on", groupName(k))
+		case len(k.path) == 2:
+			cf.groups[k.path[1]] = append(cf.groups[k.path[1]], fileKey{}) // it exists, even if it is empty
+		default:
+			if cf.userKey(&Account{lines: map[any]int{}}, k) {
+				cf.groups[k.path[1]] = append(cf.groups[k.path[1]], k)
+			}
+		}
+	}
+}
+
+// groupName returns the name of the group that k is in, or NAME if there is none.
+func groupName(k fileKey) string {
+	if len(k.path) < 2 {
+		return "NAME"
+	}
+	return ftp.Printable(users.QuotedKey(k.path[1]))
+}
+
+// joinGroups gives the users of groups those keys of their groups that they don't have themselves.
+func (cf *Config) joinGroups() {
+	for _, a := range cf.Users {
+		if a.Group == "" {
+			continue
+		}
+		keys, ok := cf.groups[a.Group]
+		if !ok {
+			cf.BlameUser(a, &a.Group, fmt.Errorf("there is no [groups.%s]%s", ftp.Printable(users.QuotedKey(a.Group)), cf.knownGroups()))
+			continue
+		}
+		for _, k := range keys {
+			for _, u := range userKeys(a) {
+				own := a.lines[u.field] > 0 || u.field == any(&a.Perms) && a.Perms != nil // the users file may have it
+				if k.path != nil && u.name == k.path[2] && !own {
+					cf.userKey(a, k)
+				}
+			}
+		}
+	}
+}
+
+// knownGroups returns the names of the groups, for a message.
+func (cf *Config) knownGroups() string {
+	if len(cf.groups) == 0 {
+		return ""
+	}
+	names := slices.Sorted(maps.Keys(cf.groups))
+	if len(names) > 8 {
+		names = append(names[:8], "others")
+	}
+	return ": there are " + ftp.Printable(strings.Join(names, ", "))
+}
