@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"strings"
 	"time"
@@ -65,6 +66,10 @@ type Account struct {
 	// Expires is the end of the account: from then on logins fail like those with a wrong password, and a session ends at its
 	// next command, after a running transfer. Zero: never.
 	Expires time.Time
+
+	// Umask has the permission bits that new files and directories lose, in addition to those of the umask of the process. With SITE
+	// UMASK a client can only add to it. A file that replaces another one keeps the mode of that.
+	Umask fs.FileMode
 
 	// Accept lists the doubtful ends of an upload that are treated as whole files for this account.
 	Accept Doubt
@@ -141,6 +146,9 @@ func (s Static) Check() error {
 		}
 		if u.Account.Quota.Bytes < 0 || u.Account.Quota.Files < 0 || u.Account.MaxSessions < 0 || u.Account.RateDown < 0 || u.Account.RateUp < 0 {
 			return fmt.Errorf("user %q: a limit is negative", name)
+		}
+		if u.Account.Umask&^0o777 != 0 {
+			return fmt.Errorf("user %q: the umask %O has other bits than permissions", name, u.Account.Umask)
 		}
 	}
 	return nil

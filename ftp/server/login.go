@@ -162,6 +162,7 @@ func (s *session) finishLogin(account *Account, user string, err error) ftp.Repl
 		return ftp.NewReply(421, no.text)
 	}
 	s.account = account
+	s.umask = account.Umask
 	s.owner = ownerHash(account.owner(name))
 	s.renames, s.interrupted = untried, ""
 	s.down, s.up = dtp.NewRate(account.RateDown), dtp.NewRate(account.RateUp)

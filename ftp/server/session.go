@@ -58,7 +58,7 @@ type session struct {
 	facts   ftp.Facts    // OPTS MLST
 	hash    string       // OPTS HASH
 	level   int          // OPTS MODE Z; 0: the default
-	umask   fs.FileMode  // SITE UMASK
+	umask   fs.FileMode  // Account.Umask and SITE UMASK
 
 	// The login. Before it account is nil.
 	identity    identity

@@ -113,15 +113,15 @@ func (s *session) symlink(arg string) ftp.Reply {
 	return ftp.Replyf(200, "The link %s is made.", p)
 }
 
-// setUmask sets the umask for files and directories that this session creates. It adds to the umask of the
-// server's process and can't remove bits from that.
+// setUmask sets the umask for files and directories that this session creates. It adds to Account.Umask and to the umask of the
+// server's process, and can't remove bits from those.
 func (s *session) setUmask(arg string) ftp.Reply {
 	if arg = strings.TrimSpace(arg); arg != "" {
 		mask, ok := parseMode(arg)
 		if !ok {
 			return ftp.NewReply(501, "SITE UMASK takes an octal number up to 777.")
 		}
-		s.umask = mask
+		s.umask = mask | s.account.Umask
 	}
 	return ftp.Replyf(200, "New files and directories lose the bits %03o and those of the server's own umask.", s.umask)
 }

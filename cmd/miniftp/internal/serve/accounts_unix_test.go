@@ -4,6 +4,7 @@ package serve
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -123,6 +124,45 @@ root = "srv/{group}/x"
 		code, _, errs := verbtest.Run(t, verbs, "config", "check", verbtest.WriteFile(t, filepath.Join(dir, "bad.toml"), text))
 		if code != 2 || !strings.Contains(errs, want) {
 			t.Errorf("%s: exit %d: %s", text, code, errs)
+		}
+	}
+}
+
+// TestUmask: the umask of a user holds for uploads, for directories, and for a root that is made at the login, whatever SITE UMASK says.
+func TestUmask(t *testing.T) {
+	dir := t.TempDir()
+	file := verbtest.WriteFile(t, filepath.Join(dir, "m.toml"), `
+root = "{user}"
+[groups.closed]
+umask = "077"
+[users.alice]
+password = "pw"
+group = "closed"
+[users.bob]
+password = "pw"
+`)
+	if code, out, errs := verbtest.Run(t, verbs, "config", "check", file); code != 0 {
+		t.Fatalf("exit %d: %s%s", code, out, errs)
+	}
+	p := verbtest.Serve(t, verbs, "--config", file, "--failure-delay", "0")
+	for user, want := range map[string]fs.FileMode{"alice": 0, "bob": 0o050} {
+		if out, err := curlAs(t, p.Addr, user, "--ftp-create-dirs", "-Q", "SITE UMASK 000", "-T", file, "ADDR/d/f"); err != nil {
+			t.Fatalf("%s: %v: %s", user, err, out)
+		}
+		for _, name := range []string{"", "d", "d/f"} {
+			fi, err := os.Stat(filepath.Join(dir, user, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fi.Mode().Perm() & 0o077; user == "alice" && got != want || name == "" && got&^want != 0 {
+				t.Errorf("%s, %q: mode %o", user, name, fi.Mode().Perm())
+			}
+		}
+	}
+	for _, bad := range []string{`27`, `"0777"`, `"8"`, `"-1"`} {
+		code, _, errs := verbtest.Run(t, verbs, "config", "check", verbtest.WriteFile(t, filepath.Join(dir, "bad.toml"), "[users.a]\npassword = 'x'\numask = "+bad+"\n"))
+		if code != 2 || !strings.Contains(errs, "bad.toml:3: users.a.umask: must be an octal number") {
+			t.Errorf("%s: exit %d: %s", bad, code, errs)
 		}
 	}
 }

@@ -16,17 +16,13 @@ import (
 	"miniftp/fsroot/s3fs"
 )
 
-// onDemandMode is the mode of a directory that is made at a login, before the umask of the process: other users of the host can't look
-// into it.
-const onDemandMode = 0o750
-
 // of returns the tree of a user.
 func (r *roots) of(cf *settings.Config, a *settings.Account) *servedTree {
 	t := r.get(cf.RootOf(a))
 	base, below, ok := cf.OnDemand(a)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.onDemand, t.base, t.below = ok, "", ""
+	t.onDemand, t.mode, t.base, t.below = ok, a.NewDirMode(), "", ""
 	if ok && !isDirectory(t.spec) {
 		t.base, t.below = base, below
 	}
@@ -61,7 +57,10 @@ func (t *servedTree) makeDirectory() error {
 		return err
 	}
 	defer parent.Close()
-	if err := parent.Mkdir(filepath.Base(t.spec), onDemandMode); err != nil && !errors.Is(err, fs.ErrExist) {
+	t.mu.Lock()
+	mode := t.mode
+	t.mu.Unlock()
+	if err := parent.Mkdir(filepath.Base(t.spec), mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return nil

@@ -248,6 +248,9 @@ func (cf *config) static(roots *roots) server.Static {
 		if a.Expired(time.Now()) {
 			cf.Warn("%s: user %s: the account has expired: logins are refused", cf.UserFrom(a, &a.Expires), ftp.Printable(a.Name))
 		}
+		if at := cf.RootOf(a); a.Umask != 0 && (connect.IsRemote(at) || !isDirectory(at) && storage.HasDirectories(at)) {
+			cf.Warn("%s: user %s: umask has no effect in %s, where files have no permissions of this system", cf.UserFrom(a, &a.Umask), ftp.Printable(a.Name), ftp.MaskURL(at))
+		}
 		writes := a.Writes()
 		if spec := cf.RootOf(a); writes && !connect.IsRemote(spec) && !storage.Writable(spec) {
 			cf.Warn("%s: user %s may write, but %s can't be changed", cf.UserFrom(a, &a.Perms), ftp.Printable(a.Name), ftp.Printable(spec))
@@ -262,7 +265,7 @@ func (cf *config) static(roots *roots) server.Static {
 			},
 			Home: a.Home, Perm: permsOf(a), RateDown: a.Down, RateUp: a.Up,
 			Quota:       server.Quota{Bytes: a.Quota, Files: a.QuotaFiles},
-			MaxSessions: a.Sessions, Networks: a.Networks, FXP: a.FXP, Expires: a.Expires,
+			MaxSessions: a.Sessions, Networks: a.Networks, FXP: a.FXP, Expires: a.Expires, Umask: a.Umask,
 			Accept: doubtsOf(a.Accept) | allUsers,
 		}}
 	}

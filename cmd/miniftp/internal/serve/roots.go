@@ -176,6 +176,7 @@ type servedTree struct {
 	swept    bool        // users may upload to it, so it is to be swept
 	sweeping bool        // a sweeper has been started, which runs until the end
 	onDemand bool        // the root has a placeholder
+	mode     fs.FileMode // for making it, before the umask of the process
 	// The directory below of the bucket base, if the tree is on demand and in a bucket.
 	base, below string
 }

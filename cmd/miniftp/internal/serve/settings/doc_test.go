@@ -153,6 +153,9 @@ const exampleUsers = `
 #networks = ["127.0.0.0/8", "::1"]
 # The last day on which the user can log in, or a time. Default: never.
 #expires = 2999-12-31
+# Permission bits that new files and directories lose. Default: none besides those of
+# the umask of the server.
+#umask = "027"
 # Whether the user may copy files from server to server, as with --fxp. Default: false.
 #fxp = true
 # Ends of an upload after which the file counts as complete, in addition to

@@ -3,8 +3,10 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"miniftp/cmd/miniftp/internal/verb/flags"
@@ -67,6 +69,7 @@ func userKeys(a *Account) []userKey {
 		{field: &a.QuotaFiles, name: "quota-files", set: setCount(&a.QuotaFiles), shown: unlessZero(&a.QuotaFiles), doc: "how many files may be below root", otherwise: "no limit"},
 		{field: &a.Networks, name: "networks", set: a.setNetworks, shown: unlessEmpty(&a.Networks), doc: "the only networks from which the user may log in", otherwise: "everywhere"},
 		{field: &a.Expires, name: "expires", lifts: ftp.ReasonExpired, set: a.setExpires, shown: a.shownExpires, doc: "the last day on which the user can log in (`2027-01-31`), or the time at which the account ends (`2027-01-31T18:00:00Z`; without a zone it is local)", otherwise: "never"},
+		{field: &a.Umask, name: "umask", set: a.setUmask, shown: unlessZero(&a.umask), doc: "the permission bits that new files and directories lose, in addition to those of the umask of the server: `\"027\"`; clients can only add to it (SITE UMASK)", otherwise: "none"},
 		{field: &a.FXP, name: "fxp", set: toggle(&a.FXP).setFile, shown: unlessZero(&a.FXP), doc: "whether the user may copy files from server to server, as with `--fxp`", otherwise: "`false`"},
 		{field: &a.Accept, name: "accept-upload", set: a.setAccept, shown: unlessEmpty(&a.Accept), doc: "doubtful ends of an upload after which the file counts as complete, in addition to `--accept-upload`", otherwise: "none"},
 	}
@@ -190,6 +193,25 @@ func (a *Account) setAccept(raw any) error {
 	}
 	a.Accept = Words(list)
 	return nil
+}
+
+// setUmask reads an octal number. The server itself is the owner of files, so the umask can't take permissions of the owner.
+func (a *Account) setUmask(raw any) error {
+	s, _ := raw.(string)
+	mask, err := strconv.ParseUint(s, 8, 16)
+	if err != nil || mask > 0o77 {
+		return errors.New(`must be an octal number from "000" to "077", in quotes: it can't take permissions of the owner`)
+	}
+	a.Umask, a.umask = fs.FileMode(mask), fmt.Sprintf("%03o", mask)
+	return nil
+}
+
+// NewDirMode returns the mode for the directory of a root that is made at a login.
+func (a *Account) NewDirMode() fs.FileMode {
+	if a.umask == "" {
+		return 0o750 // other users of the host can't look into it
+	}
+	return 0o777 &^ a.Umask
 }
 
 func (a *Account) setPerms(raw any) error {

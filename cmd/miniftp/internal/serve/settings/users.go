@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"slices"
@@ -34,10 +35,12 @@ type Account struct {
 	FXP        bool
 	Accept     []string // words of --accept-upload
 	Expires    time.Time
+	Umask      fs.FileMode
 
 	rootless error // why the name can't be in the root
 
 	expires string      // as it is written
+	umask   string      // as it is written, "" if it is not set
 	from    string      // where the password comes from, for people: --user, users:3, miniftp.toml:12
 	lines   map[any]int // lines in the configuration file by pointer to the field; that of the table by a itself
 }
