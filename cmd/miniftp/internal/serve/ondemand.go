@@ -13,7 +13,6 @@ import (
 
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/storage"
-	"miniftp/fsroot/s3fs"
 )
 
 // of returns the tree of a user.
@@ -56,7 +55,7 @@ func (t *servedTree) makeDirectory() error {
 	if err != nil {
 		return err
 	}
-	defer parent.Close()
+	defer func() { _ = parent.Close() }()
 	t.mu.Lock()
 	mode := t.mode
 	t.mu.Unlock()
@@ -100,17 +99,12 @@ func (r *roots) openBelow(ctx context.Context, base, below string) (afero.Fs, io
 	if err != nil {
 		return nil, nil, err
 	}
-	bucket, ok := files.(*s3fs.Fs)
-	if !ok {
-		_ = lease.Close()
-		return nil, nil, errors.ErrUnsupported
-	}
-	sub, err := bucket.Sub(below)
+	sub, closer, err := storage.Sub(files, below)
 	if err != nil {
 		_ = lease.Close()
 		return nil, nil, err
 	}
-	return sub, closers{sub, lease}, nil
+	return sub, closers{closer, lease}, nil
 }
 
 // closers closes all.

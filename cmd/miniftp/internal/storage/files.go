@@ -101,6 +101,20 @@ func OpenState(ctx context.Context, spec string) (*s3fs.State, io.Closer, error)
 	return files.(*s3fs.Fs).State(), closer, nil
 }
 
+// Sub returns a directory of a bucket as a root of its own, which shares the connections of the bucket. The caller must close the closer
+// before the bucket.
+func Sub(files afero.Fs, dir string) (afero.Fs, io.Closer, error) {
+	bucket, ok := files.(*s3fs.Fs)
+	if !ok {
+		return nil, nil, errors.ErrUnsupported
+	}
+	sub, err := bucket.Sub(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	return sub, sub, nil
+}
+
 // Holds reports whether the storage of root contains the file, which a URL names. It does not find out whether two
 // URLs name the same service in different ways.
 func Holds(root, file string) bool {
