@@ -12,6 +12,9 @@ import (
 // text names the virtual path and never quotes the operating system, whose message might contain a path of the
 // host.
 func fileError(err error, path string) ftp.Reply {
+	if reply, ok := unrecorded(err, path); ok {
+		return reply
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return ftp.Replyf(550, "%s: no such file or directory.", path)

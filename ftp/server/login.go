@@ -161,6 +161,11 @@ func (s *session) finishLogin(account *Account, user string, err error) ftp.Repl
 		s.emitRefusedLogin(shown, no.why, no.reason)
 		return ftp.NewReply(421, no.text)
 	}
+	if no := s.recordLogin(user); no != nil {
+		s.srv.removeLogin(s)
+		s.emitRefusedLogin(shown, no.why, no.reason)
+		return ftp.NewReply(421, no.text)
+	}
 	s.account = account
 	s.umask = account.Umask
 	s.owner = ownerHash(account.owner(name))

@@ -126,7 +126,10 @@ type Options struct {
 	State State
 
 	Observer ftp.Observer // receives all events
-	Log      *slog.Logger // gets panics and other trouble of the server; default slog.Default()
+	// Journal records uploads and other changes before they are made, and complete downloads and logins before their
+	// replies; nil: nothing is recorded.
+	Journal Journal
+	Log     *slog.Logger // gets panics and other trouble of the server; default slog.Default()
 }
 
 // setDefaults replaces zero values by the defaults.

@@ -50,6 +50,9 @@ type incoming interface {
 func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
 	path, offset, unique := u.where()
 	room, err := s.quota.room(s.ctx(), u.oldSize(), offset)
+	if err == nil {
+		err = s.canRecord(verb)
+	}
 	if err != nil {
 		u.abandon(s.ctx(), false, nil)
 		return uploadError(err, path)
@@ -121,7 +124,7 @@ func (j *task) ends() *task {
 // received ends an upload and returns the final reply, and how many bytes are kept to be resumed.
 func (s *session) received(ctx context.Context, j *task, u incoming, res dtp.Result, modified time.Time) (ftp.Reply, int64) {
 	if res.Err == nil {
-		switch err := u.commit(ctx, modified); {
+		switch err := s.commitRecorded(ctx, j, u, res.Bytes, modified); {
 		case err != nil:
 			return uploadError(err, j.path), 0
 		case j.unique:

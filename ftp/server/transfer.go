@@ -67,6 +67,12 @@ func (s *session) retr(arg string) ftp.Reply {
 		if res.Err == nil && got < want {
 			return ftp.Replyf(451, "%s became shorter while it was sent: %d of %d bytes were sent.", path, got, want)
 		}
+		if res.Err == nil {
+			c := Change{Verb: "RETR", Path: path, Offset: start, Bytes: res.Bytes}
+			if err := s.recorded(s.ctx(), c, func() error { return nil }); err != nil {
+				return fileError(err, path)
+			}
+		}
 		return s.verdict(j, res)
 	}
 	return s.transfer(j, dtp.Job{Source: f, Size: want, Type: s.params.Type, Marks: image, Offset: start})

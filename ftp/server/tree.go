@@ -47,7 +47,7 @@ func (s *session) mkdir(arg string) ftp.Reply {
 	if err := isDir(s.account.FS, path.Dir(p)); err != nil {
 		return fileError(err, path.Dir(p))
 	}
-	if err := s.account.FS.Mkdir(p, 0o777&^s.umask); err != nil {
+	if err := s.recorded(s.ctx(), Change{Verb: "MKD", Path: p}, func() error { return s.account.FS.Mkdir(p, 0o777&^s.umask) }); err != nil {
 		return fileError(err, p)
 	}
 	return ftp.NewReply(257, ftp.Quote257(p)+" is made.")
@@ -77,10 +77,13 @@ func (s *session) rmdir(arg string) ftp.Reply {
 	case err != nil:
 		return fileError(err, p)
 	}
-	for _, name := range left {
-		_ = s.account.FS.Remove(path.Join(p, name))
-	}
-	if err := s.account.FS.Remove(p); err != nil {
+	err = s.recorded(s.ctx(), Change{Verb: "RMD", Path: p}, func() error {
+		for _, name := range left {
+			_ = s.account.FS.Remove(path.Join(p, name))
+		}
+		return s.account.FS.Remove(p)
+	})
+	if err != nil {
 		return fileError(err, p)
 	}
 	if len(left) > 0 {
@@ -141,7 +144,10 @@ func (s *session) dele(arg string) ftp.Reply {
 	case fi.IsDir():
 		return ftp.Replyf(550, "%s: is a directory: RMD removes it.", p)
 	}
-	if err := s.quota.put(s.ctx(), p, -1, func() error { return s.account.FS.Remove(p) }); err != nil {
+	err = s.recorded(s.ctx(), Change{Verb: "DELE", Path: p}, func() error {
+		return s.quota.put(s.ctx(), p, -1, func() error { return s.account.FS.Remove(p) })
+	})
+	if err != nil {
 		return fileError(err, p)
 	}
 	_ = s.discardKept(p, fi)
@@ -192,6 +198,7 @@ func (s *session) rnto(arg string) ftp.Reply {
 // one that appears meanwhile.
 func (s *session) rename(from, to string) ftp.Reply {
 	files := s.account.FS
+	change := Change{Verb: "RNTO", Path: from, To: to}
 	source, err := lstat(files, from)
 	if err != nil {
 		return fileError(err, from)
@@ -199,7 +206,7 @@ func (s *session) rename(from, to string) ftp.Reply {
 	target, err := lstat(files, to)
 	switch {
 	case err == nil && isSameFile(source, target): // another spelling of from, or a hard link
-		err = files.Rename(from, to)
+		err = s.recorded(s.ctx(), change, func() error { return files.Rename(from, to) })
 	case err == nil && target.IsDir():
 		return fileError(fs.ErrExist, to)
 	case err == nil && !s.account.Perm.Has(PermOverwrite):
@@ -207,7 +214,9 @@ func (s *session) rename(from, to string) ftp.Reply {
 	case err == nil && source.IsDir():
 		return ftp.Replyf(553, "%s: is a file, which a directory can't replace.", to)
 	case err == nil:
-		err = s.quota.move(s.ctx(), from, to, func() error { return files.Rename(from, to) })
+		err = s.recorded(s.ctx(), change, func() error {
+			return s.quota.move(s.ctx(), from, to, func() error { return files.Rename(from, to) })
+		})
 	case errors.Is(err, fs.ErrNotExist):
 		if err := isDir(files, path.Dir(to)); err != nil {
 			return fileError(err, path.Dir(to))
@@ -215,7 +224,9 @@ func (s *session) rename(from, to string) ftp.Reply {
 		if mover, ok := files.(MoveDirFs); ok && source.IsDir() {
 			return s.moveDir(mover, from, to)
 		}
-		err = s.quota.move(s.ctx(), from, to, func() error { return renameNew(files, from, to) })
+		err = s.recorded(s.ctx(), change, func() error {
+			return s.quota.move(s.ctx(), from, to, func() error { return renameNew(files, from, to) })
+		})
 		if errors.Is(err, fs.ErrExist) { // it has appeared since lstat
 			return fileError(err, to)
 		}
@@ -258,8 +269,10 @@ func (s *session) moveDir(files MoveDirFs, from, to string) ftp.Reply {
 				}
 			}
 		}()
-		return dtp.Result{Err: quota.move(ctx, from, to, func() error {
-			return files.MoveDir(ctx, from, to, func(n int) { moved.Store(int64(n)) })
+		return dtp.Result{Err: s.recorded(ctx, Change{Verb: "RNTO", Path: from, To: to}, func() error {
+			return quota.move(ctx, from, to, func() error {
+				return files.MoveDir(ctx, from, to, func(n int) { moved.Store(int64(n)) })
+			})
 		})}
 	}
 	j.finish = func(res dtp.Result) ftp.Reply {
