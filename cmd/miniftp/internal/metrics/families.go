@@ -44,6 +44,10 @@ var families = []family{
 	{name: "miniftp_passive_port_leases", kind: gauge, single: true, help: "Data connections that have a passive port. They are more than the ports in use if sessions share ports."},
 	{name: "miniftp_passive_ports_waiting", kind: gauge, single: true, help: "Sessions that wait for a passive port."},
 
+	{name: "miniftp_hook_events_pending", kind: gauge, single: true, help: "Events that a receiver of --hook has not got yet."},
+	{name: "miniftp_hook_oldest_event_seconds", kind: gauge, single: true, help: "Age of the oldest of them; 0 if there are none."},
+	{name: "miniftp_hook_deliveries_total", kind: counter, help: "Tries to deliver an event, by result; an event that was given up counts as a failed try, too."},
+
 	{name: "go_info", kind: gauge, help: "1; the label is the version of Go."},
 	{name: "go_goroutines", kind: gauge, help: "Goroutines."},
 	{name: "go_threads", kind: gauge, help: "Threads of the Go runtime."},

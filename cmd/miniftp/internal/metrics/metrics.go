@@ -46,7 +46,8 @@ type Metrics struct {
 	running  [kinds]*metrics.Gauge
 	gauges   map[string]*metrics.Gauge // those with one value
 
-	certificates map[string]*metrics.Gauge // those that exist now; guarded by scraping
+	hooks        [len(hookResults)]*metrics.Counter // set when scraped
+	certificates map[string]*metrics.Gauge          // those that exist now; guarded by scraping
 }
 
 // reasons is the number of values of ftp.Reason.
@@ -78,6 +79,9 @@ const incorrect = "incorrect"
 
 // loginReasons holds the reasons of ftp.Reason for which logins fail. Others are counted as "other".
 var loginReasons = []ftp.Reason{ftp.ReasonLoginFailures, ftp.ReasonSessionsPerUser, ftp.ReasonLoginTimeout, ftp.ReasonTLSRequired, ftp.ReasonClientCertificate, ftp.ReasonExpired}
+
+// hookResults holds the results of deliveries, in the order of Hooks.
+var hookResults = [...]string{"delivered", "failed", "given_up"}
 
 // troubles holds the codes of replies that somebody may want an alert for. Their counters exist from the start, because
 // Prometheus does not see the increase from nothing to 1.
@@ -138,6 +142,9 @@ func New(version string, deciding func(ftp.Reason) string) *Metrics {
 		for j, tls := range truth {
 			m.sessions[i][j] = set.NewGauge(fmt.Sprintf("miniftp_sessions{logged_in=%q,tls=%q}", in, tls), nil)
 		}
+	}
+	for i, result := range hookResults {
+		m.hooks[i] = set.NewCounter(fmt.Sprintf("miniftp_hook_deliveries_total{result=%q}", result))
 	}
 	m.newTransfers()
 	return m

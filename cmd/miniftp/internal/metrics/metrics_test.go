@@ -28,6 +28,7 @@ type server struct {
 	asked func()           // called when the server is asked for progress; may be nil
 
 	certificates []Certificate
+	hooks        Hooks
 }
 
 func newServer() *server {
@@ -62,6 +63,7 @@ func (s *server) source() Source {
 		Ports: func() dtp.PortsUsage { return dtp.PortsUsage{Size: 10, InUse: 4, Leases: 3, Waiting: 2} },
 		Bans:  func() int { return 7 }, Draining: func() bool { return true },
 		Certificates: func() []Certificate { return s.certificates },
+		Hooks:        func() Hooks { return s.hooks },
 	}
 }
 

@@ -23,6 +23,14 @@ type Source struct {
 	Draining func() bool
 
 	Certificates func() []Certificate
+	Hooks        func() Hooks
+}
+
+// Hooks says how far the delivery of events is.
+type Hooks struct {
+	Pending                 int
+	Oldest                  time.Time // of the pending ones; zero: there are none
+	Delivered, Failed, Dead uint64
 }
 
 // Certificate is a certificate of the server.
@@ -62,6 +70,20 @@ func (m *Metrics) look(src Source) {
 		m.gauges[name].Set(float64(value))
 	}
 	m.lookAtCertificates(src.Certificates())
+	m.lookAtHooks(src.Hooks())
+}
+
+// lookAtHooks sets the metrics of the delivery of events.
+func (m *Metrics) lookAtHooks(h Hooks) {
+	m.gauges["miniftp_hook_events_pending"].Set(float64(h.Pending))
+	age := 0.0
+	if !h.Oldest.IsZero() {
+		age = max(0, time.Since(h.Oldest).Seconds())
+	}
+	m.gauges["miniftp_hook_oldest_event_seconds"].Set(age)
+	for i, n := range [...]uint64{h.Delivered, h.Failed, h.Dead} {
+		m.hooks[i].Set(n)
+	}
 }
 
 // maxName limits the name of a certificate in a label, in bytes.

@@ -34,6 +34,7 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 		o.State = state
 	}
 	certs := cf.serveTLS(&o)
+	cf.checkHooks()
 	cf.exposed()
 	cf.checkDuplicates(o)
 	if cf.trial {
@@ -81,6 +82,9 @@ func (s *serving) reread() control.Reloaded {
 	if len(cf.Problems) == 0 {
 		s.useCertificates(certs)
 		s.logs.use(&opts)
+		if s.hooks != nil {
+			opts.Journal = s.hooks
+		}
 		cf.Problem(s.srv.Reload(opts))
 	}
 	if len(cf.Problems) > 0 {
@@ -105,6 +109,7 @@ func (s *serving) reread() control.Reloaded {
 		s.logs.log.Warn("changing this setting needs a restart", "setting", key)
 	}
 	s.cf = cf
+	s.useHooks(cf)
 	s.expiry.forget()
 	s.showCertificates(certs, func(text string) {
 		s.logs.log.Warn(text)

@@ -24,6 +24,7 @@ import (
 	"miniftp/cmd/miniftp/internal/console"
 	"miniftp/cmd/miniftp/internal/control"
 	"miniftp/cmd/miniftp/internal/metrics"
+	"miniftp/cmd/miniftp/internal/outbox"
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/storage"
 	"miniftp/cmd/miniftp/internal/systemd"
@@ -60,6 +61,7 @@ type serving struct {
 	managed     managed
 	metrics     *metrics.Metrics // nil: off
 	console     *console.Console // nil: off
+	hooks       *outbox.Outbox   // nil: no receivers
 	name        string           // see control.NodeName
 	certs       atomic.Pointer[certificates]
 	acme        *acmecert.Manager // nil: started without --tls-acme
@@ -94,6 +96,8 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	defer s.console.Close()
 	s.beginACME(certs)
 	s.logs.use(&opts)
+	s.beginHooks(&opts)
+	defer s.hooks.Close()
 	defer s.challenges.close()
 	plain, tlsFirst, err := s.listen(&opts)
 	if err != nil {
@@ -106,6 +110,9 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	pages, err := s.openRest(certs)
 	defer pages.close()
 	unmanage := func() {}
+	if err == nil {
+		err = s.openHooks(opts.Auth)
+	}
 	if err == nil {
 		unmanage, err = s.manage(plain, tlsFirst)
 	}

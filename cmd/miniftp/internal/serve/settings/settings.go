@@ -94,6 +94,14 @@ type Settings struct {
 	Metrics          string // the address of an HTTP server
 	Console          string // the same
 	ConsoleTokenFile string
+
+	// [hooks]
+
+	Hook           []string // exec:PATH or a URL
+	HookEvents     []string // kinds of events
+	HookSecretFile string
+	HookOutbox     string // a directory
+	HookOutboxSize string // bytes, such as 100M
 }
 
 // defaultListen is the address to listen on if none is given.

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/acmecert"
+	"miniftp/cmd/miniftp/internal/outbox"
 	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/ftp"
 )
@@ -22,6 +23,7 @@ var (
 	placeGroup = group{table: "", about: "What is served, where, and to whom"}
 	limitGroup = group{table: "limits", about: "Limits, and which clients may connect"}
 	gateGroup  = group{table: "gate", about: "Checks of uploads", own: "checkers"}
+	hookGroup  = group{table: "hooks", about: "Telling programs and web services what has happened"}
 	tlsGroup   = group{table: "tls", about: "TLS", own: "mode"}
 	logGroup   = group{table: "log", about: "Logs"}
 	watchGroup = group{table: "watch", about: "Watching the server"}
@@ -63,7 +65,8 @@ func (r *row) usage() string {
 	return r.doc + "; " + r.long
 }
 
-// key returns the dotted key in the file: tls.cert for --tls-cert, tls.mode for --tls, and gate.checkers for --gate.
+// key returns the dotted key in the file: tls.cert for --tls-cert, hooks.events for --hook-events, tls.mode for --tls, and
+// gate.checkers for --gate.
 func (r *row) key() string {
 	table := r.group.table
 	switch {
@@ -72,7 +75,7 @@ func (r *row) key() string {
 	case r.name == table:
 		return table + "." + r.group.own
 	}
-	return table + "." + strings.TrimPrefix(r.name, table+"-")
+	return table + "." + strings.TrimPrefix(r.name, strings.TrimSuffix(table, "s")+"-")
 }
 
 // The flags of serve that are not settings.
@@ -143,6 +146,7 @@ func table(s *Settings) (all []*row) {
 		{tlsGroup, tlsRows(s)},
 		{logGroup, logRows(s)},
 		{watchGroup, watchRows(s)},
+		{hookGroup, hookRows(s)},
 	} {
 		for _, r := range g.rows {
 			r.group = g.group
@@ -253,5 +257,15 @@ func watchRows(s *Settings) []row {
 		{value: text(&s.Metrics, ""), restart: true, name: "metrics", doc: "answer HTTP requests on `ADDR`: /metrics for Prometheus, /healthz (200 while the server runs) and /readyz (200 while it admits sessions)", long: "Whoever can reach ADDR can read them, without a password; :9100 means all addresses", otherwise: "none", example: `"127.0.0.1:9100"`},
 		{value: text(&s.Console, ""), restart: true, name: "console", doc: "show the live page on `ADDR` to browsers: sessions, transfers, throughput and the connections of each session; it can end sessions", long: "Every user of this machine can open it at a loopback address; at others it needs a token", otherwise: "none", example: `"127.0.0.1:9101"`},
 		{value: text(&s.ConsoleTokenFile, ""), restart: true, path: true, name: "console-token-file", doc: "let only those see the live page who know the token in `FILE`, at least 16 characters", otherwise: "none for --console at a loopback address, else a random token, which is in the URL that serve prints", example: `"/etc/miniftp/console-token"`},
+	}
+}
+
+func hookRows(s *Settings) []row {
+	return []row{
+		{value: list(&s.Hook), restart: true, name: "hook", doc: "deliver events to `RECEIVER`, at least once: exec:/PATH (a program that is run for each event) or https://HOST/PATH (a signed POST; http:// only for 127.0.0.1 and ::1)", long: "Events are kept on disk until they are delivered; repeatable, up to 8", otherwise: "none", example: `["exec:/usr/local/bin/on-upload", "https://app.example.org/ftp"]`},
+		{value: list(&s.HookEvents), words: outbox.Kinds, commas: true, name: "hook-events", doc: "deliver events of these `KINDS`: upload, download, delete, rename, mkdir, rmdir, login", long: "repeatable, or separated by commas", otherwise: "upload", example: `["upload", "rename", "delete"]`},
+		{value: text(&s.HookSecretFile, ""), path: true, name: "hook-secret-file", doc: "sign requests to web services with the secret in `FILE`, at least 16 bytes", long: "The file is read for each delivery", otherwise: "none; https:// and http:// need one", example: `"/etc/miniftp/hook-secret"`},
+		{value: text(&s.HookOutbox, ""), restart: true, path: true, name: "hook-outbox", doc: "keep events in the directory `DIR` until they are delivered", otherwise: "outbox in the state directory", example: `"/var/lib/miniftp/outbox"`},
+		{value: text(&s.HookOutboxSize, "100M"), restart: true, name: "hook-outbox-size", doc: "let events that are not delivered take up to `BYTES` on the disk, at least 1M", long: "When they do, uploads and other changes that would be events are refused with 452"},
 	}
 }
