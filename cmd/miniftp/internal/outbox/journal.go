@@ -248,8 +248,8 @@ func (j *journal) drop(it *item) {
 	j.trim()
 }
 
-// setSent notes that receiver i has got an event. It reports whether all have.
-func (j *journal) setSent(it *item, i int) (all bool) {
+// setSent notes that receiver i has got an event.
+func (j *journal) setSent(it *item, i int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	it.left &^= 1 << i
@@ -258,7 +258,6 @@ func (j *journal) setSent(it *item, i int) (all bool) {
 		it.seg.forget(it)
 		j.trim()
 	}
-	return it.left == 0
 }
 
 // read returns the event of an item.

@@ -313,7 +313,7 @@ func TestEveryOption(t *testing.T) {
 	for i := range v.NumField() {
 		switch name := v.Type().Field(i).Name; name {
 		case "Gate", "GateTimeout", "MaxChecks": // exclude --upload-in-place, see below
-		case "Observer", "Log", "CertUser", "FXPTLS", "Dial", "State": // set by the log, --tls-client-user, --tls-fxp-ca, which needs a file, and --shared-state, which needs a bucket; Dial has no flag
+		case "Observer", "Log", "CertUser", "FXPTLS", "Dial", "State", "Journal": // set by the log, --hook, --tls-client-user, --tls-fxp-ca, which needs a file, and --shared-state, which needs a bucket; Dial has no flag
 		default:
 			if v.Field(i).IsZero() {
 				t.Errorf("no flag sets %s", name)

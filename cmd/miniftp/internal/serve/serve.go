@@ -91,14 +91,8 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	for _, w := range s.cf.Warnings {
 		s.warn(w)
 	}
-	s.openService()
-	s.followEvents()
-	defer s.console.Close()
-	s.beginACME(certs)
-	s.logs.use(&opts)
-	s.beginHooks(&opts)
-	defer s.hooks.Close()
-	defer s.challenges.close()
+	s.beginParts(&opts, certs)
+	defer s.closeParts()
 	plain, tlsFirst, err := s.listen(&opts)
 	if err != nil {
 		return err
@@ -107,12 +101,9 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	s.proxied.Store(&opts.ProxyProtocol)
 	listeners := slices.Concat(plain, tlsFirst)
 	s.name = control.NodeName(listeners[0].Addr())
-	pages, err := s.openRest(certs)
+	pages, err := s.openRest(certs, opts.Auth)
 	defer pages.close()
 	unmanage := func() {}
-	if err == nil {
-		err = s.openHooks(opts.Auth)
-	}
 	if err == nil {
 		unmanage, err = s.manage(plain, tlsFirst)
 	}
@@ -144,16 +135,35 @@ func (s *serving) show(listeners []net.Listener, pages sites, tls tlsBanner) {
 	fmt.Fprint(s.e.Err, s.cf.banner(s.roots, listeners, slices.Concat(pages.rows(), s.challenges.rows()), tls, width))
 }
 
-// openRest opens the listeners that are not for FTP, and then becomes the user of --run-as. The caller must close pages, also
-// after an error.
-func (s *serving) openRest(certs *certificates) (pages sites, err error) {
+// beginParts makes what the server needs besides its listeners. The caller must call closeParts.
+func (s *serving) beginParts(opts *server.Options, certs *certificates) {
+	s.openService()
+	s.followEvents()
+	s.beginACME(certs)
+	s.logs.use(opts)
+	s.beginHooks(opts)
+}
+
+// closeParts ends what beginParts has made, after the server.
+func (s *serving) closeParts() {
+	s.challenges.close()
+	s.hooks.Close()
+	s.console.Close()
+}
+
+// openRest opens the listeners that are not for FTP, becomes the user of --run-as, and then opens the outbox. The caller must
+// close pages, also after an error.
+func (s *serving) openRest(certs *certificates, users server.Authenticator) (pages sites, err error) {
 	if pages, err = s.openSites(); err != nil {
 		return nil, err
 	}
 	if err = s.openChallenges(certs.named()); err != nil {
 		return pages, err
 	}
-	return pages, s.drop()
+	if err = s.drop(); err != nil {
+		return pages, err
+	}
+	return pages, s.openHooks(users)
 }
 
 // listen makes the server and its listeners, or takes those over that systemd passes.
