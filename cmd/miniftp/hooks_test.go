@@ -192,7 +192,7 @@ func TestHooksSlowReceiver(t *testing.T) {
 func TestHooksSettings(t *testing.T) {
 	for _, tt := range []struct{ flags, says string }{
 		{"--hook https://h/x", "--hook-secret-file"},
-		{"--hook http://example.org/x", "use https://"},
+		{"--hook http://example.org/x", "use https"},
 		{"--hook exec:relative", "must be absolute"},
 		{"--hook exec:/bin/true --hook exec:/bin/true", "named twice"},
 		{"--hook exec:/bin/true --hook-outbox-size 10", "at least 1M"},

@@ -8,17 +8,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"time"
 
+	"miniftp/cmd/miniftp/internal/callout"
 	"miniftp/ftp/server"
 )
 
 // program asks an executable, which gets the content on its standard input. It exits with 0 to let the upload pass, and
 // with 1 to refuse it. The first line of its output is the reason.
 type program struct{ path string }
-
-// outputTime is how long the output is read after the program has ended: another process may still have it open.
-const outputTime = time.Second
 
 func newProgram(path string) (checker, error) {
 	if !filepath.IsAbs(path) {
@@ -38,24 +35,19 @@ func newProgram(path string) (checker, error) {
 
 func (p *program) String() string { return "exec:" + p.path }
 
-// programPath is PATH for programs.
-const programPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 func (p *program) check(ctx context.Context, u *server.GateUpload) error {
-	cmd := exec.CommandContext(ctx, p.path) //nolint:gosec // the administrator names the program
-	cmd.Dir = filepath.VolumeName(p.path) + string(filepath.Separator)
-	cmd.Env = []string{
-		"PATH=" + programPath, "LANG=C.UTF-8",
-		"MINIFTP_USER=" + u.User, "MINIFTP_PATH=" + u.Path, "MINIFTP_FROM=" + host(u.Remote), "MINIFTP_VERB=" + u.Verb,
-		"MINIFTP_SIZE=" + strconv.FormatInt(u.Size, 10),
-	}
-	cmd.Env = append(cmd.Env, systemEnv()...)
+	cmd := callout.Command(ctx, p.path, [][2]string{
+		{"MINIFTP_USER", u.User},
+		{"MINIFTP_PATH", u.Path},
+		{"MINIFTP_FROM", host(u.Remote)},
+		{"MINIFTP_VERB", u.Verb},
+		{"MINIFTP_SIZE", strconv.FormatInt(u.Size, 10)},
+	})
 	var out, errs limitedBuffer
 	in := newBody(u)
 	defer in.end()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &out, &errs
-	cmd.WaitDelay = outputTime
-	err := runGroup(cmd)
+	err := callout.Run(cmd, true)
 	switch code := exitCode(cmd); {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

@@ -9,14 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"miniftp/cmd/miniftp/internal/callout"
 	"miniftp/ftp/server"
 )
 
@@ -27,44 +26,14 @@ type webhook struct {
 	client *http.Client
 }
 
-const maxHeader = 16 << 10 // bytes of the header of an answer
-
 func newWebhook(spec string, secret []byte) (checker, error) {
-	u, err := url.Parse(spec)
-	switch {
-	case err != nil:
-		return nil, errors.New("not a URL")
-	case u.Hostname() == "" || u.User != nil || u.Fragment != "":
-		return nil, errors.New("write https://HOST/PATH, without a user and a fragment")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return nil, errors.New("http is accepted for this machine only: use https")
-	}
-	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHeader}
-	if u.Scheme == "http" {
-		transport.DialContext = dialLoopback
-	}
-	return &webhook{u, secret, &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
-}
-
-// dialLoopback dials only addresses of this machine, whatever localhost resolves to.
-func dialLoopback(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	u, err := callout.ParseURL(spec)
 	if err != nil {
 		return nil, err
 	}
-	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
-		_ = conn.Close()
-		return nil, fmt.Errorf("%s is not on this machine", addr)
-	}
-	return conn, nil
+	client, transport := callout.Client(u)
+	transport.DisableKeepAlives = true
+	return &webhook{u, secret, client}, nil
 }
 
 // String returns the URL without its path, which may be a secret.
@@ -87,10 +56,7 @@ func (w *webhook) check(ctx context.Context, u *server.GateUpload) error {
 	w.describe(r.Header, u, digest)
 	answer, err := w.client.Do(r)
 	if err != nil {
-		if inner, ok := errors.AsType[*url.Error](err); ok {
-			err = inner.Err // without the URL
-		}
-		return err
+		return callout.Plain(err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode/100 != 2 {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"miniftp/cmd/miniftp/internal/callout"
 	"miniftp/ftp"
 )
 
@@ -27,15 +28,11 @@ func (p program) deliver(ctx context.Context, e *Event, _ string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, string(p)) //nolint:gosec // the administrator names it, and it gets no arguments
-	cmd.Env = environment(e)
-	cmd.Dir = "/"
+	cmd := callout.Command(ctx, string(p), variables(e))
 	cmd.Stdin = bytes.NewReader(append(body, '\n'))
 	var said firstLine
 	cmd.Stderr = &said
-	ownGroup(cmd)
-	cmd.WaitDelay = time.Second // its children may hold standard error open
-	err = cmd.Run()
+	err = callout.Run(cmd, false)
 	exit, ended := errors.AsType[*exec.ExitError](err)
 	switch {
 	case err == nil, errors.Is(err, exec.ErrWaitDelay): // it ended with 0
@@ -54,11 +51,9 @@ func (p program) deliver(ctx context.Context, e *Event, _ string) error {
 	}
 }
 
-// environment returns the environment of a program: the fields of an event, with the exact bytes of paths.
-func environment(e *Event) (env []string) {
-	for _, v := range [][2]string{
-		{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-		{"SYSTEMROOT", os.Getenv("SYSTEMROOT")}, // Windows starts no program without it
+// variables returns the variables of a program: the fields of an event, with the exact bytes of paths.
+func variables(e *Event) [][2]string {
+	return [][2]string{
 		{"MINIFTP_ID", e.ID},
 		{"MINIFTP_TIME", e.Time.Format(time.RFC3339Nano)},
 		{"MINIFTP_KIND", e.Kind},
@@ -70,12 +65,7 @@ func environment(e *Event) (env []string) {
 		{"MINIFTP_TO", e.to()},
 		{"MINIFTP_BYTES", strconv.FormatInt(e.Bytes, 10)},
 		{"MINIFTP_SHA256", e.SHA256},
-	} {
-		if v[1] != "" && !strings.Contains(v[1], "\x00") {
-			env = append(env, v[0]+"="+v[1])
-		}
 	}
-	return env
 }
 
 // firstLine keeps the beginning of what is written to it.

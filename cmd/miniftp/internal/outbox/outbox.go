@@ -100,9 +100,6 @@ func (o *Outbox) Open(ctx context.Context, c Config) error {
 	}
 	o.journal, o.unlock, o.dead = j, unlock, deadLetters{dir: c.Dir}
 	for i, r := range c.Receivers {
-		if r.Program != "" {
-			keepDescriptors()
-		}
 		o.queues = append(o.queues, newQueue(o, r, i))
 	}
 	o.recover(ctx, c, events)

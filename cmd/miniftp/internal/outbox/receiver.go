@@ -5,13 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"net"
-	"net/netip"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"miniftp/cmd/miniftp/internal/callout"
 	"miniftp/ftp"
 )
 
@@ -43,23 +41,16 @@ func ParseReceiver(text string) (Receiver, error) {
 		r.Name, r.Program, r.deliver = "exec:"+ftp.Printable(path), path, program(path).deliver
 		return r, nil
 	}
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+	if !strings.HasPrefix(text, "http") {
 		return r, errors.New("write exec:/PATH or https://HOST/PATH")
-	case u.User != nil || u.Fragment != "":
-		return r, errors.New("a URL must have neither a user nor a fragment: requests are signed instead")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return r, errors.New("http:// is for receivers on this machine (127.0.0.1): use https://")
+	}
+	u, err := callout.ParseURL(text)
+	if err != nil {
+		return r, err
 	}
 	r.Name, r.url = u.Scheme+"://"+ftp.Printable(u.Host), text // the rest may be a secret
-	r.deliver = newWebhook(text).deliver
+	r.deliver = newWebhook(u).deliver
 	return r, nil
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }
 
 // rejection is the error of a receiver that is going to reject the event each time.
@@ -70,18 +61,4 @@ func (r *rejection) Error() string { return r.why }
 func isRejection(err error) bool {
 	_, ok := errors.AsType[*rejection](err)
 	return ok
-}
-
-// plain returns an error of the network without the URL, which may be a secret.
-func plain(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		err = op.Err
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return errors.New("no answer in time")
-	}
-	return errors.New(ftp.Printable(err.Error()))
 }

@@ -126,7 +126,7 @@ func TestWebhookAnswers(t *testing.T) {
 }
 
 func TestReceivers(t *testing.T) {
-	for _, text := range []string{"", "exec:", "exec:on-upload", "ftp://h/x", "https://", "https://u:p@h/", "http://example.org/", "http://localhost/", "/bin/true"} {
+	for _, text := range []string{"", "exec:", "exec:on-upload", "ftp://h/x", "https://", "https://u:p@h/", "http://example.org/", "http://localhost.example.org/", "/bin/true"} {
 		if r, err := ParseReceiver(text); err == nil {
 			t.Errorf("%q: %+v", text, r)
 		}

@@ -5,17 +5,18 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"miniftp/cmd/miniftp/internal/callout"
 	"miniftp/cmd/miniftp/internal/local"
 )
 
@@ -25,15 +26,13 @@ type webhook struct {
 	client *http.Client
 }
 
-func newWebhook(url string) *webhook {
-	return &webhook{url, &http.Client{
-		Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: deliverTime, MaxResponseHeaderBytes: 64 << 10,
-			MaxConnsPerHost: workers, IdleConnTimeout: time.Minute,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+func newWebhook(u *url.URL) *webhook {
+	client, t := callout.Client(u)
+	if u.Scheme == "https" {
+		t.Proxy = http.ProxyFromEnvironment
+	}
+	t.ResponseHeaderTimeout, t.MaxConnsPerHost, t.IdleConnTimeout = deliverTime, workers, time.Minute
+	return &webhook{u.String(), client}
 }
 
 func (w *webhook) deliver(ctx context.Context, e *Event, secretFile string) error {
@@ -47,7 +46,7 @@ func (w *webhook) deliver(ctx context.Context, e *Event, secretFile string) erro
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
 	if err != nil {
-		return plain(err)
+		return callout.Plain(err)
 	}
 	at := strconv.FormatInt(time.Now().Unix(), 10)
 	req.Header.Set("Content-Type", "application/json")
@@ -57,7 +56,7 @@ func (w *webhook) deliver(ctx context.Context, e *Event, secretFile string) erro
 	req.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(sign(secret, e.ID, at, body)))
 	resp, err := w.client.Do(req)
 	if err != nil {
-		return plain(err)
+		return callout.Plain(err)
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 4<<10)) // so that the connection can be used again
 	_ = resp.Body.Close()

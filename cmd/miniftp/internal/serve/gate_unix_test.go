@@ -301,7 +301,7 @@ func TestGateMistakes(t *testing.T) {
 		want string
 	}{
 		{append(user, "--gate", "clam:/x", root), `--gate "clam:/x": write clamd:`},
-		{append(user, "--gate", "http://192.0.2.1/", root), "http is accepted for this machine only"},
+		{append(user, "--gate", "http://192.0.2.1/", root), "http:// is accepted for this machine only"},
 		{append(user, "--gate", "https://u:hunter2@host/", root), "without a user"},
 		{append(user, "--gate", "exec:/no/such", root), "can't be run: no such file or directory"},
 		{append(user, "--gate-quarantine", dir, root), "has no effect without --gate"},

@@ -263,7 +263,7 @@ func watchRows(s *Settings) []row {
 
 func hookRows(s *Settings) []row {
 	return []row{
-		{value: list(&s.Hook), restart: true, name: "hook", doc: "deliver events to `RECEIVER`, at least once: exec:/PATH (a program that is run for each event) or https://HOST/PATH (a signed POST; http:// only for 127.0.0.1 and ::1)", long: "events are kept on disk until they are delivered; up to 8 receivers, repeatable", otherwise: "none", example: `["exec:/usr/local/bin/on-upload", "https://app.example.org/ftp"]`},
+		{value: list(&s.Hook), restart: true, name: "hook", doc: "deliver events to `RECEIVER`, at least once: exec:/PATH (a program that is run for each event) or https://HOST/PATH (a signed POST; http:// only for this machine)", long: "events are kept on disk until they are delivered; up to 8 receivers, repeatable", otherwise: "none", example: `["exec:/usr/local/bin/on-upload", "https://app.example.org/ftp"]`},
 		{value: list(&s.HookEvents), words: outbox.Kinds, commas: true, name: "hook-events", doc: "deliver events of these `KINDS`: upload, download, delete, rename, mkdir, rmdir, login", long: "repeatable, or separated by commas", otherwise: "upload", example: `["upload", "rename", "delete"]`},
 		{value: text(&s.HookSecretFile, ""), path: true, name: "hook-secret-file", doc: "sign requests to web services with the secret in `FILE`, at least 16 bytes", long: "The file is read for each delivery", otherwise: "none; https:// and http:// need one", example: `"/etc/miniftp/hook-secret"`},
 		{value: text(&s.HookOutbox, ""), restart: true, path: true, name: "hook-outbox", doc: "keep events in the directory `DIR` until they are delivered", otherwise: "outbox in the state directory", example: `"/var/lib/miniftp/outbox"`},

@@ -1,6 +1,6 @@
 //go:build unix
 
-package gate
+package callout
 
 import (
 	"os/exec"
@@ -9,15 +9,16 @@ import (
 
 func systemEnv() []string { return nil }
 
-// runGroup runs a program in a process group of its own. When the program has ended or the context of cmd has, all
-// processes of the group are killed.
-func runGroup(cmd *exec.Cmd) error {
+func runGroup(cmd *exec.Cmd, alone bool) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	if err := cmd.Start(); err != nil {
 		return err
 	}
 	group := cmd.Process.Pid
+	if !alone {
+		return cmd.Wait()
+	}
 	if !awaitEnd(group) {
 		err := cmd.Wait()
 		_ = syscall.Kill(-group, syscall.SIGKILL)
@@ -25,4 +26,12 @@ func runGroup(cmd *exec.Cmd) error {
 	}
 	_ = syscall.Kill(-group, syscall.SIGKILL) // before Wait, after which another group could have the number
 	return cmd.Wait()
+}
+
+// inheritNothing makes programs not inherit the descriptors that this process has inherited. Go opens its own with
+// close-on-exec.
+func inheritNothing() {
+	for fd := 3; fd < 1024; fd++ {
+		syscall.CloseOnExec(fd)
+	}
 }

@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package gate
+package callout
 
 // awaitEnd reports false: it can't wait and leave the status for Wait.
 func awaitEnd(int) bool { return false }
