@@ -318,11 +318,11 @@ func TestControlMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = c.Close()
-	if log := s.Log.String(); !strings.Contains(log, "no socket for miniftp who") {
-		t.Errorf("it prints\n%s", log)
-	}
 	if code := s.End(); code != 0 {
 		t.Errorf("exit %d", code)
+	}
+	if log := s.Log.String(); !strings.Contains(log, "no socket for miniftp who") { // it is written in the background
+		t.Errorf("it prints\n%s", log)
 	}
 }
 

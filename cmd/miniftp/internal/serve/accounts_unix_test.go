@@ -48,6 +48,7 @@ expires = "2020-01-31 12:00:00"
 			t.Errorf("%s: %s", user, codes[user])
 		}
 	}
+	p.End() // the log is written in the background
 	if log := p.Log.String(); strings.Count(log, `option=users.expires`) != 3 || !strings.Contains(log, "the account has expired") {
 		t.Errorf("the log says\n%s", log)
 	}

@@ -74,6 +74,7 @@ root = "srv/{user}/a"
 			t.Errorf("%s is logged in: %s", user, out)
 		}
 	}
+	p.End() // the log is written in the background
 	for _, text := range []string{"the name can't be a part of the root", "it begins with a dot", "it is a link to nothing"} {
 		if !strings.Contains(p.Log.String(), text) {
 			t.Errorf("the log does not say %q:\n%s", text, p.Log.String())
