@@ -326,9 +326,10 @@ func TestGateHangsForOthers(t *testing.T) {
 func TestGateQueue(t *testing.T) {
 	fsys, _ := disk(t)
 	began, release := make(chan struct{}), make(chan struct{})
-	s := serve(t, fsys, gated(func(context.Context, *server.GateUpload) error {
+	s := serve(t, fsys, gated(func(ctx context.Context, _ *server.GateUpload) error {
 		began <- struct{}{}
 		<-release // although a Gate should heed its context
+		<-ctx.Done()
 		return nil
 	}), func(o *server.Options) { o.MaxChecks, o.GateTimeout = 1, 50*time.Millisecond })
 	first, second := s.login(t, "rw"), s.login(t, "rw")
