@@ -175,6 +175,7 @@ func TestPageLooks(t *testing.T) {
 	c := startChrome(t)
 	p, page := slowServer(t, "--passive-ports", "20000-29999")
 	c.open(page)
+	c.await(`document.getElementById("status").textContent === "live"`) // what happened before is not in the ladder
 	for range 3 {
 		login(t, p.Addr, "bob", client.Options{})
 	}
@@ -252,6 +253,7 @@ func TestPageNames(t *testing.T) {
 	evil := `<img src=x onerror=alert(1)>&amp;<script>document.title="owned"</script>` + "\u202e"
 	p, page := slowServer(t, "--user", evil+":secret:rw")
 	c.open(page)
+	c.await(`document.getElementById("status").textContent === "live"`) // what happened before is not in the ladder
 	s := login(t, p.Addr, evil, client.Options{})
 	c.await(`document.querySelector("#list tbody tr")`)
 	c.eval(`document.querySelector("#list tbody tr").click()`)
