@@ -131,7 +131,7 @@ func renewAt(leaf *x509.Certificate) time.Time {
 	return leaf.NotAfter.Add(-left - early)
 }
 
-// Get returns the certificate for a name, or nil if there is none yet.
+// Get returns the certificate for a name, or nil before the authority has issued one.
 func (m *Manager) Get(name string) *tls.Certificate {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

@@ -46,7 +46,7 @@ func (c *Config) Files(names []string) []string {
 
 func (c *Config) accountFile() string { return filepath.Join(c.home(), "account.key") }
 
-// load reads the certificate that was kept for a name. It returns nil if there is none.
+// load reads the stored certificate for a name. It returns nil if none is stored.
 func (m *Manager) load(name string) (*tls.Certificate, error) {
 	cert, err := local.KeyPair(m.file(name), m.file(name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -84,7 +84,7 @@ func (m *Manager) write(file string, key any, text []byte) error {
 	return local.ReplaceFile(file, append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...), nil)
 }
 
-// accountKey returns the key of the account. It makes one if there is none.
+// accountKey returns the key of the account. It creates the key on first use.
 func (m *Manager) accountKey() (crypto.Signer, error) {
 	file := m.accountFile()
 	text, _, err := local.ReadFile(file)

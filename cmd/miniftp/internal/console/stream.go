@@ -120,7 +120,7 @@ func follow(ctx context.Context, cl *client, h *hub, v *viewer, d *differ, l *la
 	}
 }
 
-// find describes a session; nil if there is none.
+// find returns a description of the session, or nil if it has ended.
 func (c *Console) find(id uint64) *sessions.Info {
 	if id == 0 {
 		return nil

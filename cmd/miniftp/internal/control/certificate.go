@@ -24,7 +24,7 @@ type Certificate struct {
 	File   string   `json:"file,omitempty"`
 
 	NotBefore time.Time `json:"not_before,omitzero"`
-	NotAfter  time.Time `json:"not_after,omitzero"` // zero: there is none yet
+	NotAfter  time.Time `json:"not_after,omitzero"` // zero: not issued yet
 
 	// Error is why the last attempt to get or renew it failed.
 	Error string `json:"error,omitempty"`

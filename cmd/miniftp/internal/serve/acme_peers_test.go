@@ -177,7 +177,7 @@ func (a *authority) curl(t *testing.T, p *verbtest.Process, host, path string, a
 	return string(text), err
 }
 
-// presented returns the certificate that a client gets who asks for name, or for none.
+// presented returns the certificate that a client gets if it asks for name; an empty name means no SNI.
 func presented(addr, name string) (*x509.Certificate, error) {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -225,7 +225,7 @@ func TestStockACME(t *testing.T) {
 			}
 			for name, want := range map[string]string{"": "ftp.example.test", "evil.example.test": "ftp.example.test", "Second.Example.test": "second.example.test"} {
 				if cert, err := presented(p.Addr, name); err != nil || cert.DNSNames[0] != want {
-					t.Errorf("who asks for %q gets %v, want the certificate of %s", name, err, want)
+					t.Errorf("a client that asks for %q gets %v, want the certificate of %s", name, err, want)
 				}
 			}
 			a.answersNothingElse(t, challenge)
