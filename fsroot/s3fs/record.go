@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"syscall"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -152,13 +153,22 @@ func (f *Fs) deleteKey(ctx context.Context, key string) error {
 	return err
 }
 
-// abort ends a multipart upload and removes its parts.
+// abort ends a multipart upload and removes its parts. A part that the store was still receiving can outlive the first
+// request, so it asks again as long as the upload is listed.
 func (f *Fs) abort(ctx context.Context, key, uploadID string) error {
-	_, err := retry(ctx, f, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, f.core.AbortMultipartUpload(ctx, f.bucket, key, uploadID)
-	})
-	if errors.Is(err, errNoUpload) || errors.Is(err, fs.ErrNotExist) {
-		err = nil
+	for range tries {
+		_, err := retry(ctx, f, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, f.core.AbortMultipartUpload(ctx, f.bucket, key, uploadID)
+		})
+		if errors.Is(err, errNoUpload) || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, err = f.listParts(ctx, key, uploadID); err != nil {
+			return nil // usually errNoUpload; otherwise the abort itself was accepted
+		}
 	}
-	return err
+	return syscall.EBUSY
 }
