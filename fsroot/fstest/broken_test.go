@@ -382,6 +382,7 @@ type uploadOptions = struct {
 	Offset int64
 	Append bool
 	New    bool
+	Hold   bool
 }
 
 type uploading = interface {
@@ -407,6 +408,8 @@ func (s *simUploads) Upload(_ context.Context, name string, o uploadOptions) (up
 		u.data = bytes.Clone(kept)
 	case o.Offset > 0 && (err != nil || int64(len(old)) < o.Offset):
 		return nil, fs.ErrNotExist
+	case o.Offset > 0 && o.Hold:
+		return nil, errors.ErrUnsupported
 	case o.Offset > 0:
 		u.data, u.tail = bytes.Clone(old[:o.Offset]), old[o.Offset:]
 		if s.is("uploads: change a part") {
@@ -458,6 +461,20 @@ type simUpload struct {
 	key        [2]string
 	start      int64
 	data, tail []byte
+	held       bool
+}
+
+// Hold does nothing, because Write keeps everything in memory.
+func (u *simUpload) Hold(context.Context) error {
+	u.held = true
+	if u.s.is("uploads: hold back (Hold)") {
+		return afero.WriteFile(u.s.Root, u.name, u.data, 0o644)
+	}
+	return nil
+}
+
+func (u *simUpload) Content(context.Context) (io.ReaderAt, int64, error) {
+	return bytes.NewReader(u.data), int64(len(u.data)), nil
 }
 
 func (u *simUpload) Start() int64 { return u.start }
@@ -497,6 +514,9 @@ func (u *simUpload) Keep(context.Context) (int64, error) {
 	defer u.s.mu.Unlock()
 	const part = 5 << 20 // as object stores, it keeps whole parts only
 	n := len(u.data) / part * part
+	if u.held && n == len(u.data) {
+		n = 0
+	}
 	if n > 0 {
 		u.s.kept[u.key] = u.data[:n]
 	}

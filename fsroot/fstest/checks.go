@@ -71,6 +71,7 @@ var checks = []check{
 	{name: "uploads: change a part", need: Optional, run: checkUploadPart},
 	{name: "uploads: replace nothing (New)", need: Optional, run: checkUploadNew},
 	{name: "uploads: abort", need: Optional, run: checkUploadAbort},
+	{name: "uploads: hold back (Hold)", need: Optional, run: checkUploadHold},
 	{name: "uploads: keep the time", need: Minor, run: checkUploadTime},
 	{name: "uploads: remove old ones (SweepUploads)", need: Optional, run: checkSweep},
 }

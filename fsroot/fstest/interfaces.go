@@ -60,6 +60,7 @@ type (
 		Offset int64
 		Append bool
 		New    bool
+		Hold   bool
 	}
 	upload = interface {
 		io.Writer
@@ -67,5 +68,10 @@ type (
 		Commit(ctx context.Context, modified time.Time) error
 		Keep(ctx context.Context) (int64, error)
 		Abort(ctx context.Context) error
+	}
+	heldUpload = interface {
+		upload
+		Hold(ctx context.Context) error
+		Content(ctx context.Context) (content io.ReaderAt, size int64, err error)
 	}
 )

@@ -19,13 +19,17 @@ func (u *upload) Commit(ctx context.Context, modified time.Time) error {
 	if u.ended {
 		return pathError("commit", u.name, fs.ErrClosed)
 	}
-	err := u.commit(ctx, modified)
+	err := u.commitNow(ctx, modified)
 	// The reason why the upload failed is more useful than that of the cleaning up.
 	switch {
-	case err == nil && u.record != nil:
-		_ = u.f.dropRecord(ctx, u.record) // the sweep removes it otherwise
-	case err == nil || u.lost:
-	case errors.Is(err, fs.ErrExist), errors.Is(err, syscall.ESTALE), u.tailed:
+	case err == nil:
+		u.discardRecord(ctx)
+	case u.lost:
+	case u.held != nil: // it can be resumed, unless it never can become the file
+		if errors.Is(err, fs.ErrExist) {
+			_ = u.removeHeld(ctx)
+		}
+	case u.spoiled(err):
 		_ = u.remove(ctx)
 	default:
 		_, _ = u.keep(ctx)
@@ -34,14 +38,37 @@ func (u *upload) Commit(ctx context.Context, modified time.Time) error {
 	return pathError("commit", u.name, err)
 }
 
+// spoiled reports whether nothing can be resumed after an upload has failed with err.
+func (u *upload) spoiled(err error) bool {
+	return errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ESTALE) || u.tailed
+}
+
+func (u *upload) commitNow(ctx context.Context, modified time.Time) error {
+	if !u.hold {
+		return u.commit(ctx, modified)
+	}
+	if err := u.holdNow(ctx); err != nil {
+		return err
+	}
+	return u.publish(ctx, modified)
+}
+
+// commit makes the object of the bytes.
 func (u *upload) commit(ctx context.Context, modified time.Time) error {
-	if u.into && u.record == nil && u.at == u.start {
+	if u.into && !u.hold && u.record == nil && u.at == u.start {
 		return nil // nothing is to be changed
 	}
 	if err := u.settle(ctx); err != nil {
 		return err
 	}
-	if u.into {
+	switch {
+	case u.into && u.hold: // what follows the new bytes is no longer wanted
+		if u.record == nil && u.start >= u.f.sizes.least {
+			if err := u.begin(ctx); err != nil {
+				return err
+			}
+		}
+	case u.into:
 		if err := u.tail(ctx); err != nil {
 			return err
 		}
@@ -90,7 +117,7 @@ func (u *upload) tail(ctx context.Context) error {
 
 // condition sets the condition under which the file may be made.
 func (u *upload) condition(opts *minio.PutObjectOptions) {
-	if u.isNew {
+	if u.isNew && !u.hold {
 		opts.SetMatchETagExcept("*")
 	} else if u.into {
 		opts.SetMatchETag(u.base.etag)
@@ -102,7 +129,7 @@ func (u *upload) refused(err error) error {
 	switch {
 	case !errors.Is(err, errPrecondition) && !errors.Is(err, errNoUpload) && !(u.into && errors.Is(err, fs.ErrNotExist)):
 		return err
-	case u.isNew && errors.Is(err, errPrecondition):
+	case u.isNew && !u.hold && errors.Is(err, errPrecondition):
 		return fs.ErrExist
 	}
 	return syscall.ESTALE
@@ -133,12 +160,7 @@ func (u *upload) made(o object) bool {
 	if u.record != nil {
 		want = u.record.Made
 	}
-	for key, value := range o.stored.UserMetadata {
-		if strings.EqualFold(key, nonceKey) {
-			return value == want
-		}
-	}
-	return false
+	return valueOf(o, nonceKey) == want
 }
 
 // complete makes a file of several parts.

@@ -103,12 +103,7 @@ func (f *Fs) hasMeta(ctx context.Context, key, name, value string) bool {
 	if err != nil {
 		return false
 	}
-	for k, v := range o.stored.UserMetadata {
-		if strings.EqualFold(k, name) {
-			return v == value
-		}
-	}
-	return false
+	return valueOf(o, name) == value
 }
 
 // copyLarge copies a file in parts.

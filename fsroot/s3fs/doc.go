@@ -36,6 +36,9 @@
 // the beginning of a multipart upload and its record leaves one that nobody finds, so a rule of the bucket should
 // abort multipart uploads that are older than the sweep's.
 //
+// An upload that is to be checked before it is visible (UploadOptions.Hold) becomes an object below .miniftp/held first,
+// and the store copies it to its name later.
+//
 // Stores have to support conditional writes (If-None-Match, and If-Match), multipart uploads with parts of
 // different sizes, and UploadPartCopy. [Fs.Probe] tests that. Cloudflare R2 requires parts of the same size, so
 // uploads of more than 8 GiB, and resumed ones, fail there.

@@ -124,6 +124,11 @@ func (f *Fs) Kept(ctx context.Context, name, owner string) (int64, time.Time, er
 	if errors.Is(err, syscall.ESTALE) {
 		err = fs.ErrNotExist
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		if o, e := f.findHeld(ctx, f.heldKey(key, owner), now); e == nil {
+			return o.size - 1, o.stored.LastModified, nil
+		}
+	}
 	if err != nil {
 		return 0, time.Time{}, pathError("kept", name, err)
 	}
@@ -144,6 +149,12 @@ func (f *Fs) Discard(ctx context.Context, name, owner string) error {
 	r, err := f.getRecord(ctx, record)
 	if err == nil {
 		err = f.discard(ctx, r)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		held := f.heldKey(key, owner)
+		if _, err = f.head(ctx, held); err == nil {
+			err = f.deleteKey(ctx, held)
+		}
 	}
 	return pathError("discard", name, err)
 }
@@ -177,7 +188,8 @@ func (f *Fs) SweepUploads(ctx context.Context, before time.Time) (removed int, e
 			removed++
 		}
 	}
-	return removed, nil
+	n, err := f.sweepHeld(ctx, before)
+	return removed + n, err
 }
 
 func (f *Fs) sweep(ctx context.Context, e entry, before time.Time) (bool, error) {

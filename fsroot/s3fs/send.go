@@ -113,6 +113,9 @@ func sum(parts []part) (size int64) {
 // options returns the metadata of the file.
 func (u *upload) options(modified time.Time) minio.PutObjectOptions {
 	meta := map[string]string{nonceKey: u.nonce}
+	if u.hold {
+		meta[baseKey] = u.version
+	}
 	if !modified.IsZero() {
 		meta[timeKey] = formatTime(modified)
 	}

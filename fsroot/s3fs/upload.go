@@ -24,12 +24,14 @@ type (
 
 	// UploadOptions say how the bytes of an upload become a file. If Offset is not 0, they continue the
 	// interrupted upload of Owner, or replace bytes of the file from there on. Append adds them to the file, or to
-	// the interrupted upload if there is no file. New means that the file must not replace another one.
+	// the interrupted upload if there is no file. New means that the file must not replace another one. Hold means that
+	// the content is to be read before it becomes visible; see Fs.Upload.
 	UploadOptions = struct {
 		Owner  string
 		Offset int64
 		Append bool
 		New    bool
+		Hold   bool
 	}
 )
 
@@ -42,14 +44,16 @@ type part struct {
 
 // upload implements Upload.
 type upload struct {
-	f      *Fs
-	ctx    context.Context // of Write
-	name   string
-	key    string
-	owner  string
-	isNew  bool
-	base   object // the version that is replaced or changed
-	exists bool   // base exists
+	f       *Fs
+	ctx     context.Context // of Write
+	name    string
+	key     string // of the object that the bytes become
+	final   string // the key of the file
+	owner   string
+	isNew   bool
+	base    object // the version that is replaced or changed
+	exists  bool   // base exists
+	version string // of the file that is replaced, for baseKey
 
 	into   bool  // base is changed from start on
 	start  int64 // the position of the first byte
@@ -64,6 +68,13 @@ type upload struct {
 	sending *sending
 	lost    bool // another session has resumed the upload
 	ended   bool
+
+	// Of an upload that is held back:
+	hold        bool
+	held        *object // after Hold
+	failed      error   // of Hold
+	content     *readFile
+	stopContent func() bool
 }
 
 // Upload begins an upload to name, whose directory must exist. ctx ends the calls of Write.
@@ -80,6 +91,9 @@ type upload struct {
 // Write waits while the pool of memory is used up. Commit returns an error of the following kinds besides those of
 // the store: fs.ErrExist with New if there is a file of that name, and syscall.ESTALE if the file that is changed
 // was replaced or removed, or if another session has resumed the upload.
+//
+// With Hold, the upload also has the methods Hold and Content, with which its content can be read before Commit makes
+// it visible. Then no file can be changed or appended to: the error is errors.ErrUnsupported.
 func (f *Fs) Upload(ctx context.Context, name string, o UploadOptions) (Upload, error) {
 	u, err := f.newUpload(ctx, name, o)
 	if err != nil {
@@ -93,14 +107,17 @@ func (f *Fs) newUpload(ctx context.Context, name string, o UploadOptions) (*uplo
 	if err != nil {
 		return nil, err
 	}
-	u := &upload{f: f, ctx: ctx, name: name, key: key, owner: o.Owner, isNew: o.New, nonce: newNonce()}
+	u := &upload{f: f, ctx: ctx, name: name, key: key, final: key, owner: o.Owner, isNew: o.New, nonce: newNonce()}
 	if u.base, u.exists, err = f.target(ctx, key); err != nil {
 		return nil, err
 	}
 	if u.exists && o.New {
 		return nil, fs.ErrExist
 	}
-	u.claims = f.recordName(key, o.Owner)
+	u.claims, u.version = f.recordName(key, o.Owner), baseOf(u.base)
+	if o.Hold {
+		u.holdBack()
+	}
 	alone := f.claim(u.claims)
 	if !alone && (o.Offset > 0 || o.Append) {
 		err = syscall.EBUSY
@@ -120,6 +137,9 @@ func (u *upload) open(o UploadOptions) error {
 		return nil
 	}
 	k, err := u.f.findKept(u.ctx, u.claims, u.base, u.exists)
+	if ok, err := u.openHeld(k, err, o); ok {
+		return err
+	}
 	switch {
 	case err == nil && o.Append && u.exists:
 		// The interrupted upload stays as it is. A client that appends counts from the size of the file.
@@ -138,6 +158,11 @@ func (u *upload) open(o UploadOptions) error {
 	if offset > u.base.size {
 		return &resumeError{u.base.size}
 	}
+	return u.change(offset)
+}
+
+// change makes the upload change the version in base from an offset on.
+func (u *upload) change(offset int64) error {
 	u.into, u.start, u.at = u.exists, offset, offset
 	if u.start >= u.f.sizes.least {
 		return nil // the store copies what precedes the new bytes
@@ -242,9 +267,21 @@ func (u *upload) Keep(ctx context.Context) (int64, error) {
 	if u.ended {
 		return 0, pathError("keep", u.name, fs.ErrClosed)
 	}
-	n, err := u.keep(ctx)
+	n, err := u.keepNow(ctx)
 	u.close()
 	return n, pathError("keep", u.name, err)
+}
+
+func (u *upload) keepNow(ctx context.Context) (int64, error) {
+	switch {
+	case u.held != nil && u.held.size < 2:
+		return 0, u.removeHeld(ctx)
+	case u.held != nil:
+		return u.held.size - 1, nil
+	case u.failed != nil && u.spoiled(u.failed):
+		return 0, u.remove(ctx)
+	}
+	return u.keep(ctx)
 }
 
 func (u *upload) keep(ctx context.Context) (int64, error) {
@@ -280,7 +317,12 @@ func (u *upload) Abort(ctx context.Context) error {
 		u.sending.stop()
 		<-u.sending.done
 	}
-	err := u.remove(ctx)
+	var err error
+	if u.held != nil {
+		err = u.removeHeld(ctx)
+	} else {
+		err = u.remove(ctx)
+	}
 	u.close()
 	return pathError("abort", u.name, err)
 }
@@ -325,6 +367,7 @@ func (u *upload) superseded(ctx context.Context) bool {
 // close frees the memory, and lets other uploads have the name.
 func (u *upload) close() {
 	u.ended = true
+	u.closeContent()
 	if s := u.sending; s != nil {
 		s.stop()
 		u.sending = nil

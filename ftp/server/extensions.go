@@ -116,6 +116,10 @@ type UploadOptions = struct {
 	Append bool
 
 	New bool // the file must not replace one
+
+	// Hold asks for a HeldUpload. It excludes changes of existing files and appending to them: the error is then
+	// errors.ErrUnsupported. Of an upload that is held, Kept returns at least one byte less than it has.
+	Hold bool
 }
 
 // Upload is an upload to an UploadFs. Its methods are called one after the other. The last call is Commit, Keep
@@ -135,6 +139,19 @@ type Upload = interface {
 
 	// Abort removes all that was stored.
 	Abort(ctx context.Context) error
+}
+
+// HeldUpload is the Upload of a storage that can hold uploads back until a Gate has decided: their content can be read
+// before Commit makes the file. A storage without it ignores UploadOptions.Hold. It is an alias like Upload.
+type HeldUpload = interface {
+	Upload
+
+	// Hold is called after the last Write. When it returns nil, the storage has confirmed the whole content. If it
+	// fails, the next call is Keep or Abort.
+	Hold(ctx context.Context) error
+
+	// Content returns the content after Hold. It can be read until ctx ends or the upload does.
+	Content(ctx context.Context) (content io.ReaderAt, size int64, err error)
 }
 
 // Directory is opened by a DirFs: a storage with that directory as its root. It is an alias of an unnamed

@@ -284,6 +284,7 @@ var meanings = map[string]string{
 	"uploads: resume":                         "an interrupted upload has to be sent again.",
 	"uploads: append":                         "APPE to a file fails or damages it.",
 	"uploads: change a part":                  "REST with STOR into a file is refused or damages it.",
+	"uploads: hold back (Hold)":               "uploads can't be checked before they are visible (--gate).",
 	"uploads: keep the time":                  "a time that a client gives for an upload is lost.",
 	"uploads: replace nothing (New)":          "STOU, and uploads by users who may not overwrite files, could replace a file.",
 	"uploads: remove old ones (SweepUploads)": "what is kept of interrupted uploads remains until the storage itself removes it.",
