@@ -85,15 +85,36 @@ type gateCheck struct {
 	set    *settings
 	slots  *guard.Queue
 	keys   []any
-	file   *upload
+	file   gateable
 	upload GateUpload
 }
 
+// gateable is an incoming whose content can be read when it is whole, before it is visible.
+type gateable interface {
+	// awaitVerdict is called by the owner before the check.
+	awaitVerdict()
+	// hold makes the content readable, and content opens it.
+	hold(ctx context.Context) error
+	content(ctx context.Context) (*gateContent, error)
+}
+
+// gateContent is what a Gate reads.
+type gateContent struct {
+	io.ReaderAt
+	size      int64
+	unchanged func() error // called after the check: neither another program nor another server may have changed it
+	close     func()
+}
+
+// holdError is the error of an upload that could not be held back.
+type holdError struct{ error }
+
+func (e *holdError) Unwrap() error { return e.error }
+
 // gated starts the check of an upload that is whole, in a second task. then completes or abandons the upload. ABOR stops
 // the check, but the end of the client's side does not: the upload is whole, so it becomes visible if it passes.
-func (s *session) gated(j *task, file *upload, res dtp.Result, then func(dtp.Result) ftp.Reply) ftp.Reply {
-	file.whole = true
-	file.beside(s.ctx()) // other servers must not take the file for abandoned meanwhile
+func (s *session) gated(j *task, file gateable, res dtp.Result, then func(dtp.Result) ftp.Reply) ftp.Reply {
+	file.awaitVerdict()
 	c := &gateCheck{set: s.set, slots: s.srv.checks, keys: s.hashKeys(), file: file, upload: GateUpload{
 		Session: s.control.ID, User: s.identity.user, Remote: s.control.Remote, Verb: j.cmd.Verb, Path: j.path, Offset: j.offset,
 	}}
@@ -111,8 +132,14 @@ func (s *session) gated(j *task, file *upload, res dtp.Result, then func(dtp.Res
 }
 
 // run returns nil if the upload has passed, a *GateRefusal, the cause of the end of ctx if that is ABOR or the end of the
-// session, or else a *gateFailure.
+// session, a *holdError, or else a *gateFailure.
 func (c *gateCheck) run(ctx context.Context) error {
+	if err := c.file.hold(ctx); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return &holdError{err}
+	}
 	limited, cancel := context.WithTimeoutCause(ctx, c.set.GateTimeout, errGateTime)
 	defer cancel()
 	if err := c.slots.Acquire(limited, false, c.keys...); err != nil {
@@ -137,35 +164,53 @@ func (c *gateCheck) run(ctx context.Context) error {
 	return nil
 }
 
-// check calls the Gate, and makes sure that what it has read is the file that gets the final name: neither another
-// program nor another server may have changed it meanwhile.
-func (c *gateCheck) check(ctx context.Context) (err error) {
-	own := c.file.own
-	before, err := own.Stat()
+// check calls the Gate, and makes sure that what it has read is the file that gets the final name.
+func (c *gateCheck) check(ctx context.Context) error {
+	content, err := c.file.content(ctx)
 	if err != nil {
 		return err
 	}
-	f, err := own.fs.Open(own.name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	opened, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !sameFile(opened, before) || opened.Size() != before.Size() {
-		return errChanged
-	}
-	c.upload.Size, c.upload.Content = before.Size(), f
+	defer content.close()
+	c.upload.Size, c.upload.Content = content.size, content
 	if err := c.ask(ctx); err != nil {
 		return err
 	}
-	after, err := own.Stat()
-	if err == nil && (after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime())) {
-		return errChanged
+	return content.unchanged()
+}
+
+func (u *upload) awaitVerdict() {
+	u.whole = true
+	u.beside(u.s.ctx()) // other servers must not take the file for abandoned meanwhile
+}
+
+func (u *upload) hold(context.Context) error { return nil }
+
+// content opens the hidden file a second time.
+func (u *upload) content(context.Context) (*gateContent, error) {
+	before, err := u.own.Stat()
+	if err != nil {
+		return nil, err
 	}
-	return err
+	f, err := u.own.fs.Open(u.own.name)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := f.Stat()
+	if err == nil && (!sameFile(opened, before) || opened.Size() != before.Size()) {
+		err = errChanged
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	unchanged := func() error {
+		after, err := u.own.Stat()
+		if err == nil && (after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime())) {
+			err = errChanged
+		}
+		return err
+	}
+	return &gateContent{ReaderAt: f, size: before.Size(), unchanged: unchanged, close: func() { _ = f.Close() }}, nil
 }
 
 // ask calls the Gate. A panic of it fails only this check.

@@ -73,7 +73,7 @@ func partials(t *testing.T, fsys afero.Fs) (all []string) {
 // What passes becomes visible. What is refused is gone. What could not be checked is hidden, and is checked again when
 // its owner resumes it at its end.
 func TestGate(t *testing.T) {
-	both(t, func(t *testing.T, fsys afero.Fs) {
+	bothAndBucket(t, func(t *testing.T, fsys afero.Fs, hidden func() int) {
 		s := serve(t, fsys, gated(byContent))
 		c := s.login(t, "rw")
 		c.put("STOR good", []byte("good content"))
@@ -106,8 +106,8 @@ func TestGate(t *testing.T) {
 		}
 		c.cmd("EPSV", 229)
 		c.cmd("RETR later", 550)
-		if got := partials(t, fsys); len(got) != 1 || exists(fsys, "/later") {
-			t.Errorf("there is %q, want one partial upload", got)
+		if n := hidden(); n != 1 || exists(fsys, "/later") {
+			t.Errorf("there are %d hidden uploads, want one; and %q", n, names(t, fsys, "/"))
 		}
 		c.cmd("REST 11", 350)
 		wantText(t, c.sends("STOR later", "w"), 451, "REST 11")
@@ -115,8 +115,8 @@ func TestGate(t *testing.T) {
 		wantText(t, c.sends("STOR later", ": this changes nothing"), 451, "REST 25")
 		wantText(t, c.sends("APPE later", "g!"), 451, "REST 26")
 		c.put("STOR later", []byte("up again"))
-		if got := read(t, fsys, "/later"); got != "up again" || len(partials(t, fsys)) != 0 {
-			t.Errorf("/later contains %q, beside %q", got, partials(t, fsys))
+		if got := read(t, fsys, "/later"); got != "up again" || hidden() != 0 {
+			t.Errorf("/later contains %q, beside %d hidden uploads", got, hidden())
 		}
 		wantText(t, c.sends("STOR panics", "panic"), 451, "could not be checked")
 		wantText(t, c.sends("STOU x", "down"), 451, "Nothing is kept")
@@ -131,9 +131,22 @@ func TestGate(t *testing.T) {
 	})
 }
 
+// bothAndBucket is like both, and also runs f over a bucket. hidden returns how many complete uploads are held back.
+func bothAndBucket(t *testing.T, f func(t *testing.T, fsys afero.Fs, hidden func() int)) {
+	both(t, func(t *testing.T, fsys afero.Fs) { f(t, fsys, func() int { return len(partials(t, fsys)) }) })
+	t.Run("bucket", func(t *testing.T) {
+		fsys, dir := openBucket(t)
+		f(t, fsys, func() int {
+			held, err := filepath.Glob(filepath.Join(dir, ".miniftp", "held", "*"))
+			check(t, err)
+			return len(held)
+		})
+	})
+}
+
 // The check sees the whole file, also that of an upload in several parts, and nobody sees the file before the verdict.
 func TestGateSeesTheWhole(t *testing.T) {
-	both(t, func(t *testing.T, fsys afero.Fs) {
+	bothAndBucket(t, func(t *testing.T, fsys afero.Fs, _ func() int) {
 		asked, verdict := make(chan string), make(chan error)
 		s := serve(t, fsys, gated(func(ctx context.Context, u *server.GateUpload) error {
 			b, err := io.ReadAll(io.NewSectionReader(u.Content, 0, u.Size))
@@ -223,7 +236,7 @@ func hangs(began chan<- struct{}) server.GateFunc {
 
 // ABOR stops a check: the upload stays hidden and can be resumed.
 func TestGateAbort(t *testing.T) {
-	both(t, func(t *testing.T, fsys afero.Fs) {
+	bothAndBucket(t, func(t *testing.T, fsys afero.Fs, hidden func() int) {
 		began := make(chan struct{}, 9)
 		s := serve(t, fsys, gated(hangs(began)))
 		c := s.login(t, "rw")
@@ -235,8 +248,8 @@ func TestGateAbort(t *testing.T) {
 		c.cmd("NOOP", 200)
 		wantText(t, c.cmd("ABOR"), 426, "The first 6 are kept")
 		c.want(226)
-		if exists(fsys, "/f") || len(partials(t, fsys)) != 1 {
-			t.Errorf("there is %q", names(t, fsys, "/"))
+		if exists(fsys, "/f") || hidden() != 1 {
+			t.Errorf("there is %q, and %d hidden uploads", names(t, fsys, "/"), hidden())
 		}
 	})
 }

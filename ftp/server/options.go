@@ -94,7 +94,8 @@ type Options struct {
 
 	// Gate, if not nil, decides about each upload when it is whole, before it gets its final name and the 226. All
 	// uploads are then written to a hidden name first. So appending to a file, changing a part of it and writing
-	// through a symlink are refused, and so are uploads to an UploadFs and to storages whose files have no identity.
+	// through a symlink are refused, and so are uploads to an UploadFs without HeldUpload and to storages whose files
+	// have no identity.
 	// Only uploads are checked: what is there already and what other programs write is not, even if it is renamed.
 	Gate        Gate
 	GateTimeout time.Duration // for the check of one upload, including its wait; default 1 min

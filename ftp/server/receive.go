@@ -57,49 +57,56 @@ func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
 		u.abandon(s.ctx(), false, nil)
 		return uploadError(err, path)
 	}
-	file, _ := u.(*upload)
+	checked, _ := u.(gateable)
 	u, sum := s.hashUpload(u)
 	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: path, dir: ftp.Store, offset: offset, unique: unique, digest: sum}
 	j.begin, j.beside, j.remote = u.begin, u.beside, u.isRemote()
 	j.finish = func(res dtp.Result) ftp.Reply {
 		u.ended()
-		if !u.isRemote() {
-			if res.Err == nil && s.set.Gate != nil {
-				return s.gated(j, file, res, func(res dtp.Result) ftp.Reply { return s.endUpload(j, u, sum, res) })
+		modified := s.heldTime(path)
+		end := func(res dtp.Result) ftp.Reply {
+			if u.isRemote() {
+				return s.endRemote(j, u, sum, res, modified)
 			}
 			return s.endUpload(j, u, sum, res)
 		}
-		// The data connection has ended: only the end of the upload is still to come, which nothing may stop.
-		end := j.ends()
-		modified := s.heldTime(path)
-		var reply ftp.Reply
-		var kept int64
-		end.work = func(ctx context.Context, _ *task) dtp.Result {
-			reply, kept = s.received(ctx, j, u, res, modified)
-			if reply.Code == 226 && sum.mustRead() {
-				sum.readAgain(ctx)
-			}
-			over := res
-			over.Kept = nil // the first task has given it back
-			return over
+		if res.Err == nil && s.set.Gate != nil {
+			return s.gated(j, checked, res, end)
 		}
-		end.finish = func(over dtp.Result) ftp.Reply {
-			if errors.Is(over.Err, errPanicked) {
-				return s.verdict(j, over)
-			}
-			s.noteInterrupted(path, res, kept)
-			if s.stored = nil; reply.Code == 226 && !modified.IsZero() {
-				s.stored = &storedTime{path, modified}
-			}
-			return reply
-		}
-		return s.start(end)
+		return end(res)
 	}
 	d := dtp.Job{Sink: u.sink(), Type: s.params.Type, Marker: j.mark}
 	if room < math.MaxInt64 {
 		d.Bounded, d.Size = true, room
 	}
 	return s.transfer(j, d)
+}
+
+// endRemote ends an upload in a second task, because that waits for the network. Nothing may stop it.
+func (s *session) endRemote(j *task, u incoming, sum *digest, res dtp.Result, modified time.Time) ftp.Reply {
+	end := j.ends()
+	var reply ftp.Reply
+	var kept int64
+	end.work = func(ctx context.Context, _ *task) dtp.Result {
+		reply, kept = s.received(ctx, j, u, res, modified)
+		if reply.Code == 226 && sum.mustRead() {
+			sum.readAgain(ctx)
+		}
+		over := res
+		over.Kept = nil // the first task has given it back
+		return over
+	}
+	end.finish = func(over dtp.Result) ftp.Reply {
+		if errors.Is(over.Err, errPanicked) {
+			return s.verdict(j, over)
+		}
+		s.noteInterrupted(j.path, res, kept)
+		if s.stored = nil; reply.Code == 226 && !modified.IsZero() {
+			s.stored = &storedTime{j.path, modified}
+		}
+		return reply
+	}
+	return s.start(end)
 }
 
 // endUpload ends an upload that this server writes itself, and starts one more task if it must be read again for its
@@ -140,6 +147,9 @@ func (s *session) received(ctx context.Context, j *task, u incoming, res dtp.Res
 		return reply, kept
 	}
 	// These errors need a more exact reply than verdict gives.
+	if held, ok := errors.AsType[*holdError](res.Err); ok {
+		return uploadError(held.error, j.path), kept
+	}
 	if noSpace(res.Err) && kept == 0 || errors.Is(res.Err, errBusy) {
 		return uploadError(res.Err, j.path), kept
 	}

@@ -25,6 +25,7 @@ type storedUpload struct {
 	unique   bool        // STOU
 	reserved reservation // the name, if unique
 	inner    Upload
+	held     HeldUpload // inner, if the storage can hold it back
 	written  atomic.Int64
 	stop     context.CancelFunc // ends the calls of Write
 	detach   func() bool        // parts stop from the end of the task; nil: beside was not called
@@ -55,13 +56,7 @@ func (u *storedUpload) look() error {
 
 // open begins the upload.
 func (u *storedUpload) open(o UploadOptions) (incoming, error) {
-	if u.s.set.Gate != nil { // the content can't be read before Commit, which makes it visible
-		if u.unique {
-			u.s.srv.uploads.release(u.reserved)
-		}
-		return nil, errNoGate
-	}
-	o.Owner = u.s.uploadOwner()
+	o.Owner, o.Hold = u.s.uploadOwner(), u.s.set.Gate != nil
 	ctx, stop := context.WithCancel(u.s.ctx())
 	inner, err := u.files.Upload(ctx, u.path, o)
 	if err != nil {
@@ -75,6 +70,11 @@ func (u *storedUpload) open(o UploadOptions) (incoming, error) {
 		return nil, u.meaning(err)
 	}
 	u.inner, u.stop = inner, stop
+	if u.held, _ = inner.(HeldUpload); u.held == nil && o.Hold { // it would be visible before it is checked
+		_ = inner.Abort(u.s.ctx())
+		u.release()
+		return nil, errNoGate
+	}
 	return u, nil
 }
 
@@ -119,7 +119,10 @@ func (s *session) storedAppend(files UploadFs, p string) (incoming, error) {
 	if err := u.look(); err != nil {
 		return nil, err
 	}
-	if u.old != nil {
+	switch {
+	case u.old != nil && s.set.Gate != nil:
+		return nil, errUnchecked
+	case u.old != nil:
 		if _, since, err := u.kept(); err == nil && s.mayHaveKept(p, since) {
 			return nil, errPaused
 		}
@@ -141,6 +144,8 @@ func (u *storedUpload) meaning(err error) error {
 		return errMoved
 	case errors.Is(err, syscall.EBUSY):
 		return errBusy
+	case errors.Is(err, errors.ErrUnsupported) && u.s.set.Gate != nil:
+		return errUnchecked
 	case !errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTEMPTY):
 		return err
 	case u.newOnly:
@@ -179,10 +184,28 @@ func (u *storedUpload) ended() {
 	}
 }
 
+// awaitVerdict does nothing: what the storage holds back is not swept while it is checked.
+func (u *storedUpload) awaitVerdict() {}
+
+func (u *storedUpload) hold(ctx context.Context) error {
+	if err := u.held.Hold(ctx); err != nil {
+		return u.meaning(err)
+	}
+	return nil
+}
+
+func (u *storedUpload) content(ctx context.Context) (*gateContent, error) {
+	content, size, err := u.held.Content(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &gateContent{ReaderAt: content, size: size, unchanged: func() error { return nil }, close: func() {}}, nil
+}
+
 func (u *storedUpload) commit(ctx context.Context, modified time.Time) error {
 	defer u.release()
 	size := u.inner.Start() + u.written.Load()
-	if u.inner.Start() > 0 { // what follows in an existing file is kept
+	if u.inner.Start() > 0 && u.s.set.Gate == nil { // what follows in an existing file is kept
 		size = max(size, sizeIn(u.old))
 	}
 	asked := false
@@ -205,7 +228,7 @@ func (u *storedUpload) commit(ctx context.Context, modified time.Time) error {
 
 func (u *storedUpload) abandon(ctx context.Context, _ bool, err error) (kept int64) {
 	defer u.release()
-	if noSpace(err) || u.unique { // an interrupted STOU can't be resumed: its client does not ask for the same name again
+	if noSpace(err) || u.unique || errors.As(err, new(*GateRefusal)) { // an interrupted STOU can't be resumed: its client does not ask for the same name again
 		_ = u.inner.Abort(ctx)
 		return 0
 	}
