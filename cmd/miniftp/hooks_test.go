@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
+	"miniftp/internal/s3peer"
 )
 
 // hooked is an event as a web service gets it.
@@ -84,7 +85,21 @@ func (s *service) awaits(t *testing.T, want map[string]bool) {
 // whose file is visible afterwards, is delivered, although the service is down half of the time. Repeats have the same ID.
 func TestHooksKilledServer(t *testing.T) {
 	t.Parallel()
-	root, outbox := t.TempDir(), filepath.Join(t.TempDir(), "outbox")
+	root := t.TempDir()
+	hooksKilledServer(t, root, root)
+}
+
+// TestHooksKilledServerBucket is the same over a bucket.
+func TestHooksKilledServerBucket(t *testing.T) {
+	g := s3peer.Start(t, t.TempDir())
+	t.Setenv("AWS_ACCESS_KEY_ID", s3peer.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", s3peer.SecretKey)
+	hooksKilledServer(t, g.URL("", ""), filepath.Join(g.Dir, s3peer.Bucket))
+}
+
+// hooksKilledServer tests a root whose files are in the directory dir.
+func hooksKilledServer(t *testing.T, root, dir string) {
+	outbox := filepath.Join(t.TempDir(), "outbox")
 	secret := verbtest.WriteFile(t, filepath.Join(t.TempDir(), "secret"), "0123456789abcdef0123456789abcdef")
 	web := newService(t)
 	rounds := 6
@@ -121,7 +136,7 @@ func TestHooksKilledServer(t *testing.T) {
 		p.Kill()
 		uploads.Wait()
 	}
-	visible, err := filepath.Glob(root + "/*")
+	visible, err := filepath.Glob(dir + "/*")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 	"slices"
 
+	"miniftp/cmd/miniftp/internal/connect"
 	"miniftp/cmd/miniftp/internal/gate"
 	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/cmd/miniftp/internal/storage"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/ftp"
@@ -100,8 +102,8 @@ func (cf *config) quarantine() *gate.Quarantine {
 	return &gate.Quarantine{Dir: dir, Max: size}
 }
 
-// checkGated records a mistake for each root to which users may write but whose uploads can't be held back: those of
-// buckets and other servers are visible when they are complete.
+// checkGated records a mistake for each root to which users may write but whose uploads can't be held back: those to
+// another server are visible there when they are complete.
 func (cf *config) checkGated() {
 	if len(cf.Gate) == 0 {
 		return
@@ -109,10 +111,10 @@ func (cf *config) checkGated() {
 	var seen []string
 	for _, a := range cf.Users {
 		spec := cf.RootOf(a)
-		if !a.Writes() || isDirectory(spec) || spec == "mem://" || slices.Contains(seen, spec) {
+		if !a.Writes() || !connect.IsRemote(spec) && storage.HoldsBack(spec) || slices.Contains(seen, spec) {
 			continue
 		}
 		seen = append(seen, spec)
-		cf.Wrong(&cf.Gate, "can't be used for %s: only uploads to directories and mem:// can be held back until they are checked", ftp.Printable(ftp.MaskURL(spec)))
+		cf.Wrong(&cf.Gate, "can't be used for %s: uploads to another server can't be held back until they are checked", ftp.Printable(ftp.MaskURL(spec)))
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/internal/procgroup"
+	"miniftp/internal/s3peer"
 )
 
 // virus is what the database of startClamd knows.
@@ -157,6 +158,45 @@ func TestGateClamd(t *testing.T) {
 	}
 	if got := readText(t, filepath.Join(dir, "later")); got != "good content, later, and more" {
 		t.Errorf("later contains %q", got)
+	}
+}
+
+// Uploads to a bucket are checked, too: nobody sees them before, neither by FTP nor in the bucket itself.
+func TestGateClamdBucket(t *testing.T) {
+	socket, kill := startClamd(t)
+	g := s3peer.Start(t, t.TempDir())
+	t.Setenv("AWS_ACCESS_KEY_ID", s3peer.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", s3peer.SecretKey)
+	quarantine := t.TempDir()
+	p := verbtest.Serve(t, verbs, "--user", "rw:x", "--gate", "clamd:"+socket, "--gate-quarantine", quarantine, g.URL("in", ""))
+	if said, ok := curlPut(t, p.Addr, "good", "good content"); !ok {
+		t.Errorf("curl failed:\n%s", said)
+	}
+	if said, ok := curlPut(t, p.Addr, "bad.exe", virus); ok || !strings.Contains(said, "550 /bad.exe: refused by the virus check: Miniftp.Test.Virus") {
+		t.Errorf("curl says:\n%s", said)
+	}
+	kill()
+	if said, ok := curlPut(t, p.Addr, "later", "good content, later"); ok || !strings.Contains(said, "451 /later: could not be checked now") {
+		t.Errorf("curl says:\n%s", said)
+	}
+	dir := filepath.Join(g.Dir, s3peer.Bucket, "in")
+	if got := visible(t, dir); !slices.Equal(got, []string{".miniftp", "good"}) {
+		t.Errorf("the bucket has %q", got)
+	}
+	if files, _ := filepath.Glob(filepath.Join(quarantine, "*-rw-*-bad.exe")); len(files) != 1 || readText(t, files[0]) != virus {
+		t.Errorf("the quarantine has %q", files)
+	}
+	p.End()
+	socket, _ = startClamd(t)
+	p = verbtest.Serve(t, verbs, "--user", "rw:x", "--gate", "clamd:"+socket, g.URL("in", ""))
+	if said, ok := curlPut(t, p.Addr, "later", "good content, later, and more", "-C", "-"); !ok {
+		t.Errorf("curl failed:\n%s", said)
+	}
+	if got := readText(t, filepath.Join(dir, "later")); got != "good content, later, and more" {
+		t.Errorf("later contains %q", got)
+	}
+	if held, _ := filepath.Glob(filepath.Join(dir, ".miniftp", "held", "*")); len(held) != 0 {
+		t.Errorf("%q are left", held)
 	}
 }
 
@@ -314,7 +354,7 @@ func TestGateMistakes(t *testing.T) {
 		{append(clamd, "--gate-quarantine-size", "much", root), `--gate-quarantine-size "much": a size`},
 		{append(clamd, "--gate-secret-file", secret, root), "has no webhook"},
 		{append(user, "--gate", "https://host/", "--gate-secret-file", short, root), "must have at least 16"},
-		{append(clamd, "ftp://127.0.0.1:1/"), "can't be used for ftp://127.0.0.1:1/: only uploads to directories and mem://"},
+		{append(clamd, "ftp://127.0.0.1:1/"), "can't be used for ftp://127.0.0.1:1/: uploads to another server can't be held back"},
 	} {
 		code, _, errs := try(t, append([]string{"serve", "--listen", "127.0.0.1:0"}, slices.Clone(c.args)...)...)
 		if code != verb.ExitUsage && !strings.Contains(c.want, "no such file") || code == verb.ExitOK || !strings.Contains(errs, c.want) {

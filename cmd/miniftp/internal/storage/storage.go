@@ -22,14 +22,15 @@ import (
 
 // Scheme is a kind of storage. The name of the scheme and a colon begin its URLs.
 type Scheme struct {
-	Name     string
-	Form     string // how its URL is written, for help and messages
-	Help     string // what it is, for help
-	Writable bool   // files in it can be changed
-	Sweeps   bool   // interrupted uploads stay in it until a server removes them
-	Lasts    bool   // its files outlast the program
-	HasDirs  bool   // a path of its URL names a directory, which can be a root
-	Open     func(ctx context.Context, root string, use Use) (afero.Fs, io.Closer, error)
+	Name      string
+	Form      string // how its URL is written, for help and messages
+	Help      string // what it is, for help
+	Writable  bool   // files in it can be changed
+	Sweeps    bool   // interrupted uploads stay in it until a server removes them
+	Lasts     bool   // its files outlast the program
+	HoldsBack bool   // uploads can be held back until they are checked
+	HasDirs   bool   // a path of its URL names a directory, which can be a root
+	Open      func(ctx context.Context, root string, use Use) (afero.Fs, io.Closer, error)
 
 	// split returns the root and the path of a URL, which has this scheme. nil: all of it is the root.
 	split func(url string) (Place, error)
@@ -37,10 +38,10 @@ type Scheme struct {
 
 // Schemes holds all storages besides directories. Tests may add their own.
 var Schemes = []Scheme{
-	{Name: "s3", Form: "s3://BUCKET/PATH", Help: "a bucket of S3 or a compatible service", Writable: true, Sweeps: true, Lasts: true, HasDirs: true, Open: openBucket, split: splitBucket},
+	{Name: "s3", Form: "s3://BUCKET/PATH", Help: "a bucket of S3 or a compatible service", Writable: true, Sweeps: true, Lasts: true, HoldsBack: true, HasDirs: true, Open: openBucket, split: splitBucket},
 	{Name: "zip", Form: "zip:FILE!/PATH", Help: "a zip archive, read-only", Lasts: true, Open: openLocal, split: splitArchive},
 	{Name: "tar", Form: "tar:FILE!/PATH", Help: "a tar archive, read-only", Lasts: true, Open: openLocal, split: splitArchive},
-	{Name: "mem", Form: "mem://", Help: "files in memory", Writable: true, Sweeps: true, Open: openLocal},
+	{Name: "mem", Form: "mem://", Help: "files in memory", Writable: true, Sweeps: true, HoldsBack: true, Open: openLocal},
 }
 
 // Use says what a storage is opened for. The zero value is for a server.
@@ -79,6 +80,9 @@ func Sweeps(spec string) bool { s := find(spec); return s == nil || s.Sweeps }
 
 // Lasts reports whether the files of the storage of spec outlast the program.
 func Lasts(spec string) bool { s := find(spec); return s == nil || s.Lasts }
+
+// HoldsBack reports whether the storage of spec can hold uploads back until they are checked, before they are visible.
+func HoldsBack(spec string) bool { s := find(spec); return s == nil || s.HoldsBack }
 
 // HasDirectories reports whether a directory in the storage of spec can be a root, with a path in its URL.
 func HasDirectories(spec string) bool {
