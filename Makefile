@@ -24,9 +24,13 @@ soak: ## the faults, with the race detector, and all that is listed without end;
 	MINIFTP_SOAK=1 go test -race -count=1 -timeout 15m -run 'Fault|Sweep|Killed|Stopped' ./ftp/server ./cmd/miniftp/...
 	MINIFTP_SOAK=1 go test -count=1 -timeout 15m -run 'HostileMemory|UploadModel|ClientModel|MirrorModel|GetsRound|NoReplyTells|TLS|Reuse|Peers|Stock|Interop|Batchers|SmallFiles' ./ftp/server ./ftp/client ./ftp/mirror ./ftp/fxp ./ftp/internal/peers ./cmd/miniftp/...
 	$(MAKE) soak-restarts
+	$(MAKE) soak-checks
 
 soak-restarts: ## 300 clients while one server after the other is reloaded, drained and replaced (MINIFTP_SOAK_TIME=1m)
 	MINIFTP_SOAK_TIME=$${MINIFTP_SOAK_TIME:-1m} go test -count=1 -v -timeout 60m -run 'TestRestarts' ./internal/soak
+
+soak-checks: ## quotas, a checker and a receiver of events that fail, a full disk, and kills (MINIFTP_SOAK_TIME=1m for each of two storages)
+	MINIFTP_SOAK_TIME=$${MINIFTP_SOAK_TIME:-1m} go test -count=1 -v -timeout 60m -run 'TestChecks' ./internal/soak
 
 soak-nodes: ## three servers over one bucket (MINIFTP_SOAK_STORE=s3://…), one of which is killed every 5 s (MINIFTP_SOAK_TIME=30s)
 	MINIFTP_SOAK_TIME=$${MINIFTP_SOAK_TIME:-30s} go test -count=1 -v -timeout 60m -run 'TestNodes|TestSharedNames' ./internal/soak
@@ -57,4 +61,4 @@ image: ## build a container image with buildah (IMAGE=miniftp)
 	go run ./internal/dist -version '$(VERSION)' -image dist/image
 	buildah bud --format docker --isolation chroot -f Containerfile -t $(or $(IMAGE),miniftp) dist/image
 
-.PHONY: help check test fuzz soak soak-restarts soak-nodes measure-nodes golden compare bench interop 386 dist image
+.PHONY: help check test fuzz soak soak-restarts soak-checks soak-nodes measure-nodes golden compare bench interop 386 dist image

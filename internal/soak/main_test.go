@@ -1,7 +1,9 @@
-// Package soak_test holds tests of several servers over one bucket, and measurements for docs/scale.md. They take
+// Package soak_test holds tests that run for long, of one server and of several over one bucket, and measurements for
+// docs/scale.md. They take
 // minutes, so they run only on request:
 //
 //	make soak-restarts                         300 clients of one server, which is reloaded, drained and replaced all the time
+//	make soak-checks                           quotas, a checker of uploads and a receiver of events that fail, a full disk, kills
 //	make soak-nodes                            three nodes behind haproxy, one of which is killed every 5 s
 //	make measure-nodes PART=TestMeasureMemory  one of the measurements, or all of them
 package soak_test
