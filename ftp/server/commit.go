@@ -50,6 +50,7 @@ func (u *upload) commit(ctx context.Context, _ time.Time) error {
 		err = u.takeName(ctx)
 	}
 	if err != nil {
+		u.leaveIncomplete()
 		u.keep(err)
 		return err
 	}
@@ -57,6 +58,21 @@ func (u *upload) commit(ctx context.Context, _ time.Time) error {
 		return d.SyncDir(path.Dir(u.name))
 	}
 	return nil
+}
+
+// leaveIncomplete removes the last byte of a hidden file that is whole and did not get its name; see shorten.
+func (u *upload) leaveIncomplete() {
+	if !u.hidden {
+		return
+	}
+	f, err := u.own.reopen()
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if size, err := sizeNow(f); err == nil && size > 0 {
+		_ = f.Truncate(size - 1)
+	}
 }
 
 // sizeNow returns the size of an open file.

@@ -135,13 +135,22 @@ func (m *uploadWorld) finish() ftp.Code {
 	case !m.way.hidden():
 		return 226
 	case there && now == nil, there && (now.link || m.way.unique() || !m.way.overwrites()):
+		m.leaveIncomplete()
 		return 550
 	case there && m.way.appends(): // an append replaces nothing
+		m.leaveIncomplete()
 		return 450
 	}
 	m.names["f"] = m.own
 	m.part = nil
 	return 226
+}
+
+// leaveIncomplete models what is kept of a whole upload that can't get its name: all but its last byte.
+func (m *uploadWorld) leaveIncomplete() {
+	if n := len(m.own.content); n > 0 {
+		m.own.content = m.own.content[:n-1]
+	}
 }
 
 // interrupt models any other end of an upload.

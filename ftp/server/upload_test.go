@@ -61,6 +61,29 @@ func await(t testing.TB, ok func() bool) {
 	}
 }
 
+// An upload that is whole but can't get its name is kept without its last byte. Otherwise SIZE would show all of it, and a
+// client such as curl -C - would take it for stored.
+func TestUploadWithoutName(t *testing.T) {
+	both(t, func(t *testing.T, fsys afero.Fs) {
+		c := serve(t, fsys).login(t, "rw")
+		d := c.starts("STOR f")
+		_, err := io.WriteString(d, "content")
+		check(t, err)
+		check(t, fsys.Mkdir("/f", 0o755))
+		check(t, d.Close())
+		c.want(550)
+		check(t, fsys.Remove("/f"))
+		if r := c.cmd("SIZE f", 213); r.Text() != "6" {
+			t.Errorf("the size is %v", r)
+		}
+		c.cmd("REST 6", 350)
+		c.put("STOR f", []byte("t, and more"))
+		if got := read(t, fsys, "/f"); got != "content, and more" {
+			t.Errorf("/f contains %q", got)
+		}
+	})
+}
+
 // Hidden names are not listed, not even with -a.
 func TestUploadIsNotListed(t *testing.T) {
 	fsys, _ := disk(t)
