@@ -74,6 +74,9 @@ type Account struct {
 	// Accept lists the doubtful ends of an upload that are treated as whole files for this account.
 	Accept Doubt
 
+	// Compat adapts the server to a kind of client, such as cameras.
+	Compat Compat
+
 	// Owner identifies the user to whom interrupted uploads belong: only the same Owner can resume them. The
 	// default is Name. Static adds the address for anonymous users, because they may be different people.
 	Owner string
@@ -146,6 +149,9 @@ func (s Static) Check() error {
 		}
 		if u.Account.Quota.Bytes < 0 || u.Account.Quota.Files < 0 || u.Account.MaxSessions < 0 || u.Account.RateDown < 0 || u.Account.RateUp < 0 {
 			return fmt.Errorf("user %q: a limit is negative", name)
+		}
+		if u.Account.Compat > CompatDevice {
+			return fmt.Errorf("user %q: %d is not a valid Compat", name, u.Account.Compat)
 		}
 		if u.Account.Umask&^0o777 != 0 {
 			return fmt.Errorf("user %q: the umask %O has other bits than permissions", name, u.Account.Umask)

@@ -13,11 +13,11 @@ import (
 	"miniftp/ftp/server"
 )
 
-func accepts(d server.Doubt) func(*server.Options) {
+func accepts(d server.Doubt, compat server.Compat) func(*server.Options) {
 	return func(o *server.Options) {
 		users := o.Auth.(server.Static)
 		u := users["rw"]
-		u.Account.Accept = d
+		u.Account.Accept, u.Account.Compat = d, compat
 		users["rw"] = u
 	}
 }
@@ -30,17 +30,19 @@ func TestUploadOfAClientThatHangsUp(t *testing.T) {
 	const inClear, notify, bare = "clear", "TLS", "TLS without close_notify"
 	for _, tc := range []struct {
 		accept server.Doubt
+		compat server.Compat
 		whole  []string
 		cut    []string
 	}{
-		{0, []string{notify}, []string{inClear, bare}},
-		{server.DoubtHangUp, []string{inClear, notify}, []string{bare}},
-		{server.DoubtNoCloseNotify, []string{notify}, []string{inClear, bare}},
-		{server.DoubtHangUp | server.DoubtNoCloseNotify, []string{inClear, notify, bare}, nil},
+		{0, 0, []string{notify}, []string{inClear, bare}},
+		{server.DoubtHangUp, 0, []string{inClear, notify}, []string{bare}},
+		{server.DoubtNoCloseNotify, 0, []string{notify}, []string{inClear, bare}},
+		{server.DoubtHangUp | server.DoubtNoCloseNotify, 0, []string{inClear, notify, bare}, nil},
+		{0, server.CompatDevice, []string{inClear, notify, bare}, nil},
 	} {
 		fsys := fsroot.NewMem()
 		var over atomic.Int32
-		s := serve(t, fsys, withTLS, accepts(tc.accept), func(o *server.Options) {
+		s := serve(t, fsys, withTLS, accepts(tc.accept, tc.compat), func(o *server.Options) {
 			o.Observer = ftp.ObserverFunc(func(e ftp.Event) {
 				if _, done := e.What.(ftp.TransferDone); done {
 					over.Add(1)
@@ -82,7 +84,7 @@ func TestUploadOfAClientThatHangsUp(t *testing.T) {
 			for n := range 10 {
 				name := fmt.Sprintf("/%d.%d", i, n)
 				if got, want := exists(fsys, name), i < len(tc.whole); got != want {
-					t.Errorf("%v: %s: %s has the final name: %v, want %v", tc.accept, how, name, got, want)
+					t.Errorf("%v, %v: %s: %s has the final name: %v, want %v", tc.accept, tc.compat, how, name, got, want)
 				}
 			}
 		}
@@ -98,7 +100,7 @@ func (b *bareEnd) Close() error { return b.NetConn().Close() }
 // that.
 func TestAcceptNoCloseNotify(t *testing.T) {
 	fsys := fsroot.NewMem()
-	s := serve(t, fsys, withTLS, accepts(server.DoubtNoCloseNotify))
+	s := serve(t, fsys, withTLS, accepts(server.DoubtNoCloseNotify, 0))
 	c := s.connect(t).secure(clientConfig(tls.VersionTLS13)).private("rw")
 	d := c.over("STOR f")
 	_, err := d.Write([]byte("content"))

@@ -60,6 +60,8 @@ type session struct {
 	level   int          // OPTS MODE Z; 0: the default
 	umask   fs.FileMode  // Account.Umask and SITE UMASK
 
+	unchanged bool // the command that was answered last has succeeded, but there was nothing to change
+
 	// The login. Before it account is nil.
 	identity    identity
 	account     *Account
@@ -195,6 +197,7 @@ func (s *session) execute(cmd ftp.Command) {
 	s.idleBy = time.Time{}
 	s.emit(ftp.CommandGiven{Command: cmd.Masked()})
 	renamed := s.pend.from // reply clears it
+	s.unchanged = false
 	if s.account != nil && s.task == nil && s.account.expired() {
 		s.dead = errExpired
 		s.emitRefused("the account has expired", ftp.ReasonExpired)

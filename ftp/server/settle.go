@@ -15,7 +15,7 @@ import (
 // Doubt is a set of reasons to doubt that an upload in stream mode is whole. In that mode only the end of the
 // data connection marks the end of the file. By default each of these reasons makes the upload a failed one:
 // its bytes are kept to be resumed. Account.Accept lists those to overlook, for devices that end all their
-// uploads that way.
+// uploads that way; CompatDevice overlooks all of them.
 type Doubt uint8
 
 // The doubts.
@@ -44,11 +44,11 @@ func (s *session) whole(j *task, res dtp.Result) error {
 	}
 	err := s.settle(res.Took)
 	switch {
-	case errors.Is(err, errHungUp) && s.account.Accept.Has(DoubtHangUp): // accepted; s.dead still ends the session
+	case errors.Is(err, errHungUp) && s.account.accepts(DoubtHangUp): // accepted; s.dead still ends the session
 	case err != nil:
 		return err
 	}
-	if res.CutShort && !s.account.Accept.Has(DoubtNoCloseNotify) {
+	if res.CutShort && !s.account.accepts(DoubtNoCloseNotify) {
 		return errCutShort
 	}
 	return nil
@@ -59,7 +59,7 @@ func (s *session) whole(j *task, res dtp.Result) error {
 func (s *session) mayBeWhole() bool {
 	j := s.task
 	return j != nil && j.dir == ftp.Store && j.opener != nil &&
-		(j.gate || s.params.Mode != ftp.Stream || j.protection == ftp.Private || s.account.Accept.Has(DoubtHangUp))
+		(j.gate || s.params.Mode != ftp.Stream || j.protection == ftp.Private || s.account.accepts(DoubtHangUp))
 }
 
 // isScript reports whether a download or listing runs with more commands held. They come from a script that

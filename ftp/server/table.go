@@ -133,9 +133,9 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 	case refused:
 		s.emitRefusedCommand(r, arg, r.verb+": TLS is required", ftp.ReasonTLSRequired)
 		return nil, "", needsTLS
-	case !r.syntax.check(arg):
+	case !s.isComplete(r, arg):
 		return nil, "", ftp.Replyf(501, "The syntax is: %s %s", r.verb, r.syntax.text)
-	case r.perm != 0 && !s.account.Perm.Has(r.perm):
+	case r.perm != 0 && !s.account.mayRun(r):
 		return nil, "", s.permissionDenied(r, arg)
 	case s.pathTooLong(r.syntax, arg):
 		return nil, "", ftp.Replyf(553, "The path is too long: the limit is %d bytes and %d levels.", maxPath, maxLevels)
@@ -187,7 +187,7 @@ func (s *session) emitOutcome(cmd ftp.Command, renamed string, reply ftp.Reply) 
 	case r.verb == "RETR" && class > ftp.Intermediate:
 		s.emitRefusedCommand(r, arg, reply.String(), ftp.ReasonOther)
 		return
-	case !r.changes:
+	case !r.changes || s.unchanged:
 		return
 	case class == ftp.Preliminary || class == ftp.Intermediate:
 		return

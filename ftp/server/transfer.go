@@ -101,9 +101,9 @@ func (s *session) openFile(path string) (afero.File, int64, ftp.Reply) {
 
 func (s *session) stor(arg string) ftp.Reply {
 	path := s.resolve(arg)
-	u, err := s.openUpload(path, s.pend.restart)
-	if err != nil {
-		return uploadError(err, path)
+	u, no := s.begun(path, func() (incoming, error) { return s.openUpload(path, s.pend.restart) })
+	if u == nil {
+		return no
 	}
 	return s.receive(u, "STOR", arg)
 }
@@ -113,9 +113,9 @@ func (s *session) appe(arg string) ftp.Reply {
 		return ftp.NewReply(503, "APPE continues at the end of the file: use REST with STOR.")
 	}
 	path := s.resolve(arg)
-	u, err := s.openAppend(path)
-	if err != nil {
-		return uploadError(err, path)
+	u, no := s.begun(path, func() (incoming, error) { return s.openAppend(path) })
+	if u == nil {
+		return no
 	}
 	return s.receive(u, "APPE", arg)
 }
@@ -125,9 +125,10 @@ func (s *session) stou(arg string) ftp.Reply {
 	if arg == "" {
 		arg = "upload"
 	}
-	u, err := s.openUnique(s.resolve(arg))
-	if err != nil {
-		return uploadError(err, s.resolve(arg))
+	path := s.resolve(arg)
+	u, no := s.begun(path, func() (incoming, error) { return s.openUnique(path) })
+	if u == nil {
+		return no
 	}
 	return s.receive(u, "STOU", arg)
 }

@@ -39,20 +39,6 @@ func (s *session) chdir(arg string) ftp.Reply {
 
 func (s *session) pwd(string) ftp.Reply { return ftp.NewReply(257, ftp.Quote257(s.cwd)) }
 
-func (s *session) mkdir(arg string) ftp.Reply {
-	p := s.resolve(arg)
-	if _, err := lstat(s.account.FS, p); err == nil {
-		return fileError(fs.ErrExist, p)
-	}
-	if err := isDir(s.account.FS, path.Dir(p)); err != nil {
-		return fileError(err, path.Dir(p))
-	}
-	if err := s.recorded(s.ctx(), Change{Verb: "MKD", Path: p}, func() error { return s.account.FS.Mkdir(p, 0o777&^s.umask) }); err != nil {
-		return fileError(err, p)
-	}
-	return ftp.NewReply(257, ftp.Quote257(p)+" is made.")
-}
-
 // rmdir removes an empty directory. It checks that itself, because not every storage refuses to remove a
 // directory with files in it. Interrupted uploads, which the client can't see, are removed with the directory,
 // and the reply says so. A running upload keeps the directory.

@@ -1,0 +1,48 @@
+package server
+
+import "miniftp/ftp"
+
+// Compat says for which kind of client an account deviates from the usual behaviour of the server. The zero value is for
+// none.
+type Compat uint8
+
+// CompatDevice is for cameras, scanners and controllers of machines, which only upload, can't be changed, and take many
+// refusals as a reason to give up. For such an account:
+//
+//   - PermStore includes making directories. An upload makes the missing directories of its path, and so does MKD, which
+//     succeeds if the directory exists.
+//   - An upload to a name that exists, which the account may not replace (PermOverwrite), gets a numbered name:
+//     picture-1.jpg for picture.jpg.
+//   - An upload in stream mode counts as whole even if its end is doubtful (DoubtHangUp, DoubtNoCloseNotify). A device does
+//     not resume uploads, and a part of its picture is better than none. What is cut by a reset, a timeout or ABOR is still
+//     not whole.
+//   - CWD without a directory stays where it is.
+const CompatDevice Compat = 1
+
+// The deviations of a Compat. Nothing else may ask for it.
+
+func (a *Account) isDevice() bool { return a.Compat == CompatDevice }
+
+// accepts reports whether an upload that is doubtful for that reason counts as whole.
+func (a *Account) accepts(d Doubt) bool { return a.Accept.Has(d) || a.isDevice() }
+
+// makesDirs reports whether the right to store files includes making directories for them.
+func (a *Account) makesDirs() bool { return a.isDevice() && a.Perm.Has(PermStore) }
+
+// numbersNames reports whether a new file gets another name if its name exists.
+func (a *Account) numbersNames() bool { return a.isDevice() && !a.Perm.Has(PermOverwrite) }
+
+// mayRun reports whether the permissions of the account permit a command.
+func (a *Account) mayRun(r *row) bool {
+	return a.Perm.Has(r.perm) || r.verb == "MKD" && a.makesDirs()
+}
+
+// isComplete reports whether the argument of a command has the form that it needs.
+func (s *session) isComplete(r *row, arg string) bool {
+	return r.syntax.check(arg) || r.verb == "CWD" && s.account != nil && s.account.isDevice()
+}
+
+// made reports to the Observer that a directory was made which no command has named.
+func (s *session) emitMade(p string) {
+	s.emit(ftp.Changed{Verb: "MKD", Path: p, Reply: madeReply(p)})
+}
