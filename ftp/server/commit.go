@@ -13,9 +13,35 @@ import (
 
 // commit closes the file and gives it its final name, or confirms that a file written in place still has that
 // name. If it fails, a hidden file stays to be resumed.
+//
+// If another upload has taken the name, and this one may have another one (asked), commit returns errTaken and can be called
+// again after another.
 func (u *upload) commit(ctx context.Context, _ time.Time) error {
+	var err error
+	if !u.closed {
+		err = u.close(ctx)
+	}
+	made := u.own.made
+	if u.hidden && err == nil {
+		if err = u.takeName(ctx); u.asked != "" && errors.Is(err, errTaken) {
+			u.closed = true
+			return err
+		}
+	}
 	defer u.release()
-	sync := u.s.set.Sync
+	if err != nil {
+		u.leaveIncomplete()
+		u.keep(err)
+		return err
+	}
+	if d, ok := u.fs.(SyncDirFs); ok && u.s.set.Sync == SyncFull && made {
+		return d.SyncDir(path.Dir(u.name))
+	}
+	return nil
+}
+
+// close is the part of commit that comes before the final name.
+func (u *upload) close(ctx context.Context) error {
 	err := u.own.identify()
 	if u.s.quota != nil {
 		var sizeErr error
@@ -23,7 +49,7 @@ func (u *upload) commit(ctx context.Context, _ time.Time) error {
 			err = sizeErr
 		}
 	}
-	if err == nil && sync != SyncOff {
+	if err == nil && u.s.set.Sync != SyncOff {
 		err = u.own.Sync()
 	}
 	// A file written in place must still have its final name. While the file is open its inode can't be reused, so
@@ -41,23 +67,11 @@ func (u *upload) commit(ctx context.Context, _ time.Time) error {
 	if err == nil && !u.hidden && !known && !u.own.at(u.name) {
 		err = errMoved
 	}
-	made := u.own.made
-	switch {
-	case !u.hidden:
+	if !u.hidden {
 		u.countInPlace(ctx, u.size)
 		u.closeInPlace(err == nil)
-	case err == nil:
-		err = u.takeName(ctx)
 	}
-	if err != nil {
-		u.leaveIncomplete()
-		u.keep(err)
-		return err
-	}
-	if d, ok := u.fs.(SyncDirFs); ok && sync == SyncFull && made {
-		return d.SyncDir(path.Dir(u.name))
-	}
-	return nil
+	return err
 }
 
 // leaveIncomplete removes the last byte of a hidden file that is whole and did not get its name; see shorten.
@@ -215,6 +229,14 @@ func (u *upload) wasSwept() bool {
 // full, and one that the Gate has refused.
 func (u *upload) abandon(ctx context.Context, _ bool, err error) (kept int64) {
 	defer u.release()
+	if u.closed {
+		fi, statErr := u.fs.Stat(u.own.name)
+		u.keep(err)
+		if statErr != nil {
+			return 0
+		}
+		return fi.Size()
+	}
 	size := int64(0)
 	if fi, statErr := u.own.Stat(); statErr == nil {
 		size = fi.Size()

@@ -127,7 +127,11 @@ func (s *session) gated(j *task, file gateable, res dtp.Result, then func(dtp.Re
 		over.Err = c.run(ctx)
 		return over
 	}
-	check.finish = then
+	check.finish = func(res dtp.Result) ftp.Reply {
+		reply := then(res)
+		check.path = j.path // it may have got another name
+		return reply
+	}
 	return s.start(check)
 }
 

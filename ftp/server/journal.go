@@ -173,14 +173,23 @@ func wasRefused(err error) bool {
 // commitRecorded commits an upload, and records it. If it can't be recorded, the upload is kept to be resumed.
 func (s *session) commitRecorded(ctx context.Context, j *task, u incoming, bytes int64, modified time.Time) error {
 	committed := false
-	c := Change{Verb: j.cmd.Verb, Path: j.path, Offset: j.offset, Bytes: bytes}
+	commit := func() error {
+		committed = true
+		return u.commit(ctx, modified)
+	}
+	c := Change{Verb: j.cmd.Verb, Offset: j.offset, Bytes: bytes}
 	if s.set.Journal != nil && !j.digest.mustRead() {
 		c.SHA256 = j.digest.sha256()
 	}
-	err := s.recorded(ctx, c, func() error {
-		committed = true
-		return u.commit(ctx, modified)
-	})
+	var err error
+	for again := true; again; {
+		committed, c.Path = false, j.path
+		err = s.recorded(ctx, c, commit)
+		if again = errors.Is(err, errTaken) && u.another(); again { // the Journal hears of the other name, too
+			j.path, _, _ = u.where()
+			j.renamed = true
+		}
+	}
 	if !committed {
 		u.abandon(ctx, true, err)
 	}

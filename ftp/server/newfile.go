@@ -238,7 +238,7 @@ func (s *session) openUnique(p string) (incoming, error) {
 			name = fmt.Sprintf("%s.%d", p, n)
 		}
 		r := reservationOf(s.account, name)
-		if !s.srv.uploads.reserve(r) { // reserve first: another STOU may store the file between a look and a reservation
+		if !s.srv.uploads.reserve(r, true) { // reserve first: another STOU may store the file between a look and a reservation
 			continue
 		}
 		if _, err := lstat(s.account.FS, name); !errors.Is(err, fs.ErrNotExist) {

@@ -96,11 +96,11 @@ func (f *ownFile) move(name string, rename func(fsys afero.Fs, from, to string) 
 // other servers, depend on what is on the disk. Its methods are safe for concurrent use.
 type uploads struct {
 	mu       sync.Mutex
-	hidden   map[string]time.Time     // hidden names that are written to, and since when
-	inPlace  map[any]*finalFile       // files that are written to in place, by identity
-	reserved map[reservation]struct{} // names that STOU has announced
-	seen     sightings                // of sweeps
-	since    time.Time                // when the server started
+	hidden   map[string]time.Time // hidden names that are written to, and since when
+	inPlace  map[any]*finalFile   // files that are written to in place, by identity
+	reserved map[reservation]bool // names that STOU has announced (true), or that only uploads with numbers avoid
+	seen     sightings            // of sweeps
+	since    time.Time            // when the server started
 
 	// parts is set once an interrupted upload exists: one was kept since the start, or a sweep has found one.
 	// While it is false no upload needs to look for one.
@@ -119,11 +119,11 @@ type finalFile struct {
 // exclusive is the value of finalFile.writers while one upload, which does not append, writes to the file.
 const exclusive = -1
 
-// reservation is a name that STOU has announced to its client, in one storage.
+// reservation is a name in one storage.
 type reservation struct{ fs, path string }
 
 func newUploads() *uploads {
-	return &uploads{hidden: map[string]time.Time{}, inPlace: map[any]*finalFile{}, reserved: map[reservation]struct{}{}, seen: sightings{}, since: time.Now()}
+	return &uploads{hidden: map[string]time.Time{}, inPlace: map[any]*finalFile{}, reserved: map[reservation]bool{}, seen: sightings{}, since: time.Now()}
 }
 
 func (u *uploads) addHidden(hidden string) {
@@ -227,14 +227,15 @@ func (u *uploads) endWrite(id any) {
 	f.writers = max(0, f.writers-1)
 }
 
-// reserve reserves a name for one STOU. It reports false if the name is reserved already.
-func (u *uploads) reserve(r reservation) bool {
+// reserve reserves a name for one upload. It reports false if the name is reserved already. A name that is announced is
+// reserved for all uploads; others are only for those that call reserve.
+func (u *uploads) reserve(r reservation, announced bool) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if _, taken := u.reserved[r]; taken {
 		return false
 	}
-	u.reserved[r] = struct{}{}
+	u.reserved[r] = announced
 	return true
 }
 
@@ -244,14 +245,20 @@ func (u *uploads) release(r reservation) {
 	delete(u.reserved, r)
 }
 
-func (u *uploads) isReserved(account *Account, p string) bool {
+// isReserved reports whether a name is reserved for all uploads.
+func (u *uploads) isReserved(account *Account, p string) bool { return u.holds(account, p, true) }
+
+// isHeld reports whether a name is reserved.
+func (u *uploads) isHeld(account *Account, p string) bool { return u.holds(account, p, false) }
+
+func (u *uploads) holds(account *Account, p string, announced bool) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if len(u.reserved) == 0 { // the usual case
 		return false
 	}
-	_, taken := u.reserved[reservationOf(account, p)]
-	return taken
+	all, held := u.reserved[reservationOf(account, p)]
+	return held && (all || !announced)
 }
 
 // reservationOf returns the reservation of a path in the tree of an account. Two accounts that share an afero.Fs

@@ -40,6 +40,10 @@ type incoming interface {
 	commit(ctx context.Context, modified time.Time) error
 	abandon(ctx context.Context, opened bool, err error) (kept int64)
 
+	// another is called when commit has failed with errTaken. It returns true if the upload has another name now, which
+	// where returns, and commit can be called again.
+	another() bool
+
 	// isRemote reports whether writing, commit and abandon may wait for the network, so that the owner of a session
 	// must not do it.
 	isRemote() bool
@@ -60,6 +64,7 @@ func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
 	checked, _ := u.(gateable)
 	u, sum := s.hashUpload(u)
 	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: path, dir: ftp.Store, offset: offset, unique: unique, digest: sum}
+	j.renamed = !unique && path != s.resolve(arg)
 	j.begin, j.beside, j.remote = u.begin, u.beside, u.isRemote()
 	j.finish = func(res dtp.Result) ftp.Reply {
 		u.ended()
@@ -101,6 +106,7 @@ func (s *session) endRemote(j *task, u incoming, sum *digest, res dtp.Result, mo
 			return s.verdict(j, over)
 		}
 		s.noteInterrupted(j.path, res, kept)
+		end.path = j.path // it may have got another name
 		if s.stored = nil; reply.Code == 226 && !modified.IsZero() {
 			s.stored = &storedTime{j.path, modified}
 		}
@@ -136,6 +142,8 @@ func (s *session) received(ctx context.Context, j *task, u incoming, res dtp.Res
 			return uploadError(err, j.path), 0
 		case j.unique:
 			return ftp.Replyf(226, "Done: %d bytes. FILE: %s", res.Bytes, j.path), 0
+		case j.renamed:
+			return ftp.Replyf(226, "Stored as %s: %d bytes.", j.path, res.Bytes), 0
 		}
 		return s.verdict(j, res), 0
 	}

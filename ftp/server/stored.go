@@ -23,7 +23,7 @@ type storedUpload struct {
 	old      fs.FileInfo // the file when the upload began; nil: none
 	newOnly  bool        // APPE to a new file
 	unique   bool        // STOU
-	reserved reservation // the name, if unique
+	reserved reservation // the name, if unique or if another upload may have another one (numbered.go); else zero
 	inner    Upload
 	held     HeldUpload // inner, if the storage can hold it back
 	written  atomic.Int64
@@ -61,9 +61,7 @@ func (u *storedUpload) open(o UploadOptions) (incoming, error) {
 	inner, err := u.files.Upload(ctx, u.path, o)
 	if err != nil {
 		stop()
-		if u.unique {
-			u.s.srv.uploads.release(u.reserved)
-		}
+		u.unreserve()
 		if o.Offset > 0 && errors.Is(err, syscall.ESTALE) { // it was interrupted before another file took its name
 			return nil, errWasCut
 		}
@@ -78,10 +76,18 @@ func (u *storedUpload) open(o UploadOptions) (incoming, error) {
 	return u, nil
 }
 
-// storedUpload prepares a STOR that starts at offset.
-func (s *session) storedUpload(files UploadFs, p string, offset int64) (incoming, error) {
+// storedUpload prepares a STOR that starts at offset. For asked, see openNamed.
+func (s *session) storedUpload(files UploadFs, p, asked string, offset int64) (incoming, error) {
 	u := &storedUpload{s: s, quota: s.quota, files: files, path: p}
+	if asked != "" {
+		r := reservationOf(s.account, p)
+		if !s.srv.uploads.reserve(r, false) { // reserve first, as in openUnique
+			return nil, errTaken
+		}
+		u.reserved = r
+	}
 	if err := u.look(); err != nil {
+		u.unreserve()
 		return nil, err
 	}
 	if offset > 0 {
@@ -242,7 +248,11 @@ func (u *storedUpload) abandon(ctx context.Context, _ bool, err error) (kept int
 
 func (u *storedUpload) release() {
 	u.stop()
-	if u.unique {
+	u.unreserve()
+}
+
+func (u *storedUpload) unreserve() {
+	if u.reserved != (reservation{}) {
 		u.s.srv.uploads.release(u.reserved)
 	}
 }

@@ -27,14 +27,15 @@ import (
 // finish may start the next task of the same command; it returns a zero reply then (see sendFound). abort
 // cancels the context of work at any time.
 type task struct {
-	cmd    ftp.Command
-	path   string
-	dir    ftp.Direction
-	offset int64
-	total  int64   // 0: unknown
-	unique bool    // STOU: the 150 names the file
-	digest *digest // of an upload; may be nil
-	login  bool    // USER or PASS: ABOR does not stop it, the end of the server does
+	cmd     ftp.Command
+	path    string
+	dir     ftp.Direction
+	offset  int64
+	total   int64   // 0: unknown
+	unique  bool    // STOU: the 150 names the file
+	renamed bool    // an upload with another name than the client has sent: its replies name the file, too
+	digest  *digest // of an upload; may be nil
+	login   bool    // USER or PASS: ABOR does not stop it, the end of the server does
 	// forPort is set while PASV or EPSV waits for a port: the end of the session stops it, and so does the end of the
 	// client's side unless more commands are held.
 	forPort bool
@@ -353,7 +354,7 @@ func (j *task) opening(stance ftp.Stance) ftp.Reply {
 }
 
 func (j *task) openingText(stance ftp.Stance) string {
-	if j.unique {
+	if j.unique || j.renamed {
 		return "FILE: " + j.path // RFC 1123 §4.1.2.9 asks for exactly this
 	}
 	what := "Sending"

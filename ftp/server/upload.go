@@ -51,6 +51,9 @@ type upload struct {
 	writing  bool        // beginWrite has succeeded
 	whole    bool        // nothing is missing, but the Gate has to decide; see shorten
 	size     int64       // of the whole hidden file, if there is a quota
+	closed   bool        // own is closed, and commit has still to give it its final name
+	asked    string      // the name that the client has sent, if the upload may have a number (numbered.go)
+	numbers  int         // how often it was given another one
 	before   int64       // size of a file written in place when the upload began; -1: it was new
 }
 
@@ -191,13 +194,25 @@ func (u *upload) closeDir() {
 	}
 }
 
-// openUpload prepares a STOR that starts at offset.
+// openUpload prepares a STOR that starts at offset. A new file may get another name than p (numbered.go).
 func (s *session) openUpload(p string, offset int64) (incoming, error) {
+	if offset > 0 || !s.account.numbersNames() {
+		return s.openNamed(p, "", offset)
+	}
+	u, err := s.openNamed(p, p, offset)
+	if isTaken(err) {
+		return s.openNumbered(p)
+	}
+	return u, err
+}
+
+// openNamed prepares a STOR to p. asked, if not "", is the name that the client has sent: the upload may have another one.
+func (s *session) openNamed(p, asked string, offset int64) (incoming, error) {
 	if files, ok := s.account.FS.(UploadFs); ok {
-		return s.storedUpload(files, p, offset)
+		return s.storedUpload(files, p, asked, offset)
 	}
 	u := s.newUpload(p)
-	u.offset = offset
+	u.offset, u.asked = offset, asked
 	err := u.look()
 	switch {
 	case err != nil:
