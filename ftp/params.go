@@ -10,6 +10,9 @@ import (
 // §4.1.2, §5.3.2). A C (carriage control) and byte sizes other than 8 are refused.
 func ParseType(arg string) (Type, error) {
 	f := strings.Fields(strings.ToUpper(arg))
+	if len(f) == 1 && len(f[0]) == 2 { // some devices send no blank: L8, AN
+		f = []string{f[0][:1], f[0][1:]}
+	}
 	form := ""
 	if len(f) == 2 {
 		form = f[1]

@@ -21,6 +21,9 @@ func TestParseType(t *testing.T) {
 		{" I", Image},
 		{"L 8", Local8},
 		{"l 8", Local8},
+		{"L8", Local8},
+		{"an", ASCII},
+		{" AT ", ASCII},
 		{"E", EBCDIC},
 		{"E N", EBCDIC},
 	}
@@ -29,7 +32,7 @@ func TestParseType(t *testing.T) {
 			t.Errorf("%q: got %v, %v; want %v", tt.arg, got, err, tt.want)
 		}
 	}
-	for _, arg := range []string{"", " ", "X", "A C", "A N N", "AN", "I N", "I 8", "L", "L 7", "L 16", "L8", "E N X", "8"} {
+	for _, arg := range []string{"", " ", "X", "A C", "A N N", "AC", "AI", "I N", "I 8", "I8", "L", "L 7", "L7", "L 16", "L16", "E N X", "8"} {
 		if got, err := ParseType(arg); !errors.Is(err, ErrSyntax) {
 			t.Errorf("%q: got %v, %v; want ErrSyntax", arg, got, err)
 		}
