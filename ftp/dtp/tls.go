@@ -226,7 +226,7 @@ func (s *Security) Reversed(base *tls.Config) *Security {
 		r.data = base.Clone()
 	}
 	r.data.InsecureSkipVerify = base == nil || base.InsecureSkipVerify
-	r.data.MinVersion = max(r.data.MinVersion, s.base.MinVersion)
+	r.data.MinVersion = max(r.data.MinVersion, s.base.MinVersion, tls.VersionTLS12) // s may be for old clients
 	return r
 }
 

@@ -110,8 +110,12 @@ type Options struct {
 	TLS          *tls.Config
 	TLSRequired  bool      // no login before AUTH, no transfer without PROT P
 	SessionReuse dtp.Reuse // whether data connections must resume the control connection's TLS session
-	ModeZ        bool      // support MODE Z (compressed data)
-	AllowCCC     bool      // let CCC end TLS on the control connection after the login
+	// OldTLS has the networks of devices whose TLS is old: their clients may use TLS 1.0 and 1.1 and old cipher suites, and
+	// their data connections need not resume a session. Most of these suites need a certificate with an RSA key. Such
+	// connections can be attacked, and can be read later by anyone who records them and gets the key.
+	OldTLS   []netip.Prefix
+	ModeZ    bool // support MODE Z (compressed data)
+	AllowCCC bool // let CCC end TLS on the control connection after the login
 	// CertUser returns the user that a client with that certificate, which ClientCAs have verified, may log in
 	// as without a password. If CertUser is nil, certificates do not replace passwords.
 	CertUser func(*x509.Certificate) string
@@ -173,7 +177,9 @@ type settings struct {
 	Options
 	data dtp.Config
 	tls  *tls.Config // nil: no TLS
-	rate *rate.Limiter
+	// oldTLS is tls for the clients in OldTLS.
+	oldTLS *tls.Config
+	rate   *rate.Limiter
 	// hashRate enforces HashRate over all sessions.
 	hashRate *rate.Limiter
 	public   map[string]*publicIP // by host
@@ -193,6 +199,7 @@ func newSettings(opts Options, old *settings) (*settings, error) {
 		set.tls = opts.TLS.Clone()
 		set.tls.MinVersion = max(set.tls.MinVersion, tls.VersionTLS12)
 		set.tls.NextProtos = []string{"ftp"} // refuse clients that ask for another protocol (ALPACA attack)
+		set.oldTLS = forOldClients(set.tls)
 	}
 	var ports *dtp.Ports
 	if old != nil && old.PassivePorts == opts.PassivePorts {
@@ -223,7 +230,7 @@ func (o *Options) check() error {
 	if o.MaxSessions < 0 || o.MaxWaiting < 0 || o.MaxLoginFailures < 0 || o.MaxSessionsPerIP < 0 || o.CommandRate < 0 || o.Rate < 0 || o.MaxHashes < 0 || o.HashRate < 0 {
 		return errors.New("a limit is negative")
 	}
-	for _, networks := range [][]netip.Prefix{o.Allow, o.Deny, o.ProxyProtocol} {
+	for _, networks := range [][]netip.Prefix{o.Allow, o.Deny, o.ProxyProtocol, o.OldTLS} {
 		if err := checkNetworks(networks); err != nil {
 			return err
 		}
@@ -237,8 +244,8 @@ func (o *Options) check() error {
 		return err
 	}
 	switch c := o.TLS; {
-	case c == nil && (o.TLSRequired || len(o.ListenTLS) > 0):
-		return errors.New("TLSRequired or ListenTLS is set, but Options.TLS is missing")
+	case c == nil && (o.TLSRequired || len(o.ListenTLS) > 0 || len(o.OldTLS) > 0):
+		return errors.New("TLSRequired, ListenTLS or OldTLS is set, but Options.TLS is missing")
 	case c != nil && len(c.Certificates) == 0 && c.GetCertificate == nil:
 		return errors.New("Options.TLS has no certificate")
 	case c != nil && c.GetConfigForClient != nil:

@@ -103,7 +103,7 @@ func (s *session) startTLS() {
 	if s.set.AllowCCC {
 		raw = &records{Conn: raw}
 	}
-	security := dtp.ServerSecurity(s.set.tls, s.set.SessionReuse)
+	security := s.security()
 	conn, err := security.Control(raw, time.Now().Add(s.set.LoginTimeout))
 	s.alarm.forget()
 	if err != nil {
