@@ -90,7 +90,7 @@ func (s *serving) useCertificates(certs *certificates) {
 func (s *serving) showCertificates(certs *certificates, warn func(string)) {
 	s.certs.Store(certs)
 	if s.acme != nil {
-		s.acme.Use(certs.named(), s.cf.TLSLegacy)
+		s.acme.Use(certs.named(), s.cf.TLSLegacy || len(s.cf.TLSOldFor) > 0)
 	}
 	for _, text := range s.expiry.news(s.certificates(), time.Now()) {
 		warn(text)

@@ -266,7 +266,7 @@ func (cf *config) static(roots *roots) server.Static {
 			Home: a.Home, Perm: permsOf(a), RateDown: a.Down, RateUp: a.Up,
 			Quota:       server.Quota{Bytes: a.Quota, Files: a.QuotaFiles},
 			MaxSessions: a.Sessions, Networks: a.Networks, FXP: a.FXP, Expires: a.Expires, Umask: a.Umask,
-			Accept: doubtsOf(a.Accept) | allUsers,
+			Accept: doubtsOf(a.Accept) | allUsers, Compat: cf.compatOf(a),
 		}}
 	}
 	for _, a := range cf.Rootless {

@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"cmp"
+
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/ftp/server"
 )
@@ -23,6 +25,14 @@ func permsOf(a *settings.Account) (all server.Perm) {
 		all |= perms[word]
 	}
 	return all
+}
+
+// compatOf returns the Compat of a user.
+func (cf *config) compatOf(a *settings.Account) server.Compat {
+	if cmp.Or(a.Compat, cf.Compat) == settings.Device {
+		return server.CompatDevice
+	}
+	return 0
 }
 
 // doubts holds the values of --accept-upload.

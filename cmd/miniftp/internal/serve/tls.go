@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -71,6 +72,7 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 	if cf.TLSLegacy {
 		o.TLS.CipherSuites = legacySuites()
 	}
+	cf.oldTLS(o, certs)
 	o.TLSRequired = mode != "optional"
 	o.AllowCCC = cf.TLSCCC
 	o.SessionReuse = reuses[cf.TLSSessionReuse]
@@ -118,6 +120,27 @@ func legacySuites() []uint16 {
 		}
 	}
 	return all
+}
+
+// oldTLS sets the networks of --tls-old-for, and warns of what that means.
+func (cf *config) oldTLS(o *server.Options, certs *certificates) {
+	if o.OldTLS = cf.networks(&cf.TLSOldFor); len(o.OldTLS) == 0 {
+		return
+	}
+	cf.Warn("clients of %s may use TLS 1.0 and 1.1, and ciphers without forward secrecy (%s): anyone on the way can attack such connections, and read recorded ones if they get the key", joined(o.OldTLS), cf.Label(&cf.TLSOldFor))
+	isRSA := func(p *pair) bool { return p.cert.Leaf.PublicKeyAlgorithm == x509.RSA }
+	if len(certs.hosts) == 0 && !slices.ContainsFunc(certs.pairs, isRSA) { // ACME gets one with RSA
+		cf.Warn("%s: most old clients need a certificate with an RSA key, but no certificate has one: add such a --tls-cert", cf.Label(&cf.TLSOldFor))
+	}
+}
+
+// joined returns networks for people.
+func joined(networks []netip.Prefix) string {
+	all := make([]string, len(networks))
+	for i, n := range networks {
+		all[i] = n.String()
+	}
+	return strings.Join(all, ", ")
 }
 
 // namedOrOwn loads the certificates in files or, if own is true, the self-signed one.

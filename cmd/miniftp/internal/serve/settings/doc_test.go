@@ -161,6 +161,9 @@ const exampleUsers = `
 # Ends of an upload after which the file counts as complete, in addition to
 # accept-upload above. Default: none.
 #accept-upload = ["hang-up", "no-close-notify"]
+# The kind of client to adapt to: device (cameras, scanners and the like) or none.
+# Default: that of compat above.
+#compat = "device"
 
 # Anyone may log in as anonymous with any password. Use this or "anonymous" above.
 #[users.anonymous]

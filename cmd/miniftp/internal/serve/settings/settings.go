@@ -23,6 +23,7 @@ type Settings struct {
 	ModeZ          bool
 	UploadInPlace  bool
 	AcceptUpload   []string
+	Compat         string
 	Sync           string
 	SharedState    string // s3://BUCKET/PREFIX
 	Control        string // the path of a socket, or "off"
@@ -76,6 +77,7 @@ type Settings struct {
 	TLSClientUser   bool
 	TLSFXPCA        string
 	TLSLegacy       bool
+	TLSOldFor       []string // networks
 	TLSCCC          bool
 
 	// [log]

@@ -132,6 +132,11 @@ const ACMEOff = "off"
 
 const acceptUpload = "accept-upload" // both a setting and a key of a user
 
+const compat = "compat" // the same
+
+// Device is the value of --compat for cameras, scanners and the like.
+const Device = "device"
+
 // doubts holds the allowed words of --accept-upload.
 var doubts = []string{"hang-up", "no-close-notify"}
 
@@ -177,6 +182,7 @@ func placeRows(s *Settings) []row {
 		{value: toggle(&s.ModeZ), name: "mode-z", doc: "let clients compress the data of transfers (MODE Z)", long: "useful on slow lines only, because it takes processor time"},
 		{value: toggle(&s.UploadInPlace), name: "upload-in-place", doc: "write uploads to their final name, not to a hidden temporary name first"},
 		{value: list(&s.AcceptUpload), name: acceptUpload, words: doubts, commas: true, doc: "accept an upload as complete even if it ended with `WORD`: hang-up (the client closed both connections after the data, without waiting for the 226) or no-close-notify (the TLS connection was not closed properly)", long: "Use it only for devices that always do so, because half a file may get its final name; repeatable, or separated by commas", otherwise: "neither", example: `["hang-up"]`},
+		{value: text(&s.Compat, "none"), name: compat, words: []string{"none", Device}, doc: "adapt to the clients of users who have no compat of their own, as `KIND` says: none, or device (cameras, scanners, controllers of machines: uploads make missing directories, get a numbered name if the user may not replace the file, and count as complete even if they end badly)", long: "See docs/devices.md"},
 		{value: text(&s.Sync, "off"), name: "sync", words: []string{"off", "file", "full"}, doc: "have `WHAT` on disk before an upload gets its 226 reply: off (nothing; the system writes it within seconds), file (the content) or full (content and name, so that the file survives a power failure)"},
 		{value: text(&s.SharedState, ""), restart: true, name: "shared-state", doc: "share quotas, the max-sessions of users, and bans with other servers of the same users, through the bucket `s3://BUCKET/PREFIX`", otherwise: "each server has its own", example: `"s3://ftp/state"`},
 		{value: text(&s.Control, ""), restart: true, path: true, noPath: ControlOff, name: "control", doc: "make the socket `PATH`, over which miniftp who, kick, drain, reload, ban and events manage the server", long: "off means none", otherwise: "a socket in the runtime directory of the user or service or, without one, in the state directory", example: `"/run/miniftp/control.sock"`},
@@ -236,6 +242,7 @@ func tlsRows(s *Settings) []row {
 		{value: toggle(&s.TLSClientUser), name: "tls-client-user", doc: "with --tls-client-ca: the common name of a client's certificate is the user, who needs no password"},
 		{value: text(&s.TLSFXPCA, ""), path: true, name: "tls-fxp-ca", doc: "when this server is the TLS client in a copy from server to server (--fxp), require a certificate of the other server for its IP address, signed by an authority in `FILE`", otherwise: "any certificate is accepted", example: `"/etc/miniftp/servers.pem"`},
 		{value: toggle(&s.TLSLegacy), name: "tls-legacy", doc: "also offer the RSA key exchange and CBC ciphers of TLS 1.2, for old devices", long: "Such connections have no forward secrecy: anyone who records one and later gets the key can read it"},
+		{value: list(&s.TLSOldFor), name: "tls-old-for", doc: "let clients of `NETWORK` use TLS 1.0 and 1.1, and all ciphers but RC4, for old devices", long: "Such connections can be attacked; most of these devices need a certificate with an RSA key; repeatable, or separated by commas", otherwise: "nobody", example: `["192.168.7.0/24"]`},
 		{value: toggle(&s.TLSCCC), lifts: []ftp.Reason{ftp.ReasonCCC}, name: "tls-ccc", doc: "let clients end TLS on the control connection (CCC), for firewalls that must read it"},
 	}
 }

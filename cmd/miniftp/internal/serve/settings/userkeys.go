@@ -72,6 +72,7 @@ func userKeys(a *Account) []userKey {
 		{field: &a.Umask, name: "umask", set: a.setUmask, shown: unlessZero(&a.umask), doc: "the permission bits that new files and directories lose, in addition to those of the umask of the server: `\"027\"`; clients can only add to it (SITE UMASK)", otherwise: "none"},
 		{field: &a.FXP, name: "fxp", set: toggle(&a.FXP).setFile, shown: unlessZero(&a.FXP), doc: "whether the user may copy files from server to server, as with `--fxp`", otherwise: "`false`"},
 		{field: &a.Accept, name: "accept-upload", set: a.setAccept, shown: unlessEmpty(&a.Accept), doc: "doubtful ends of an upload after which the file counts as complete, in addition to `--accept-upload`", otherwise: "none"},
+		{field: &a.Compat, name: compat, set: a.setCompat, shown: unlessZero(&a.Compat), doc: "the kind of client to adapt to: `\"device\"` for cameras, scanners and the like (docs/devices.md), or `\"none\"`", otherwise: "that of `--compat`"},
 	}
 }
 
@@ -192,6 +193,15 @@ func (a *Account) setAccept(raw any) error {
 		}
 	}
 	a.Accept = Words(list)
+	return nil
+}
+
+func (a *Account) setCompat(raw any) error {
+	word, _ := raw.(string)
+	if !slices.Contains(flags.Words[compat], word) {
+		return fmt.Errorf("%q: %s", word, flags.OneOf(compat, word))
+	}
+	a.Compat = word
 	return nil
 }
 

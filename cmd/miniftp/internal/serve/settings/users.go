@@ -34,6 +34,7 @@ type Account struct {
 	Networks   []netip.Prefix
 	FXP        bool
 	Accept     []string // words of --accept-upload
+	Compat     string   // a word of --compat; "" for that of the server
 	Expires    time.Time
 	Umask      fs.FileMode
 
