@@ -136,7 +136,10 @@ type (
 		Protection Protection
 		// SHA256 is that of the whole file after an upload, in hex, if server.Options.HashUploads is set; else "".
 		SHA256 string
-		Err    error
+		// Doubt says why an upload may be cut short although it counts as complete, because its account accepts such
+		// ends (server.Account.Accept): "hang-up", "no-close-notify", or both; else "".
+		Doubt string
+		Err   error
 	}
 
 	// LoggedInAs is emitted when a user has logged in.

@@ -44,8 +44,13 @@ func TestUploadOfAClientThatHangsUp(t *testing.T) {
 		var over atomic.Int32
 		s := serve(t, fsys, withTLS, accepts(tc.accept, tc.compat), func(o *server.Options) {
 			o.Observer = ftp.ObserverFunc(func(e ftp.Event) {
-				if _, done := e.What.(ftp.TransferDone); done {
-					over.Add(1)
+				done, ok := e.What.(ftp.TransferDone)
+				if !ok {
+					return
+				}
+				over.Add(1)
+				if want := doubtOf(tc.whole, done.Path); done.Err == nil && done.Doubt != want {
+					t.Errorf("%v, %v: %s has the doubt %q, want %q", tc.accept, tc.compat, done.Path, done.Doubt, want)
 				}
 			})
 		})
@@ -89,6 +94,12 @@ func TestUploadOfAClientThatHangsUp(t *testing.T) {
 			}
 		}
 	}
+}
+
+// doubtOf returns the doubt about an upload of TestUploadOfAClientThatHangsUp.
+func doubtOf(hows []string, path string) string {
+	i := int(path[1] - '0')
+	return map[string]string{"clear": "hang-up", "TLS": "", "TLS without close_notify": "hang-up, no-close-notify"}[hows[i]]
 }
 
 // bareEnd closes the TCP connection without close_notify.

@@ -130,7 +130,7 @@ func (s *session) endUpload(j *task, u incoming, sum *digest, res dtp.Result) ft
 func (j *task) ends() *task {
 	return &task{
 		cmd: j.cmd, path: j.path, dir: j.dir, offset: j.offset, opener: j.opener, protection: j.protection,
-		digest: j.digest, ending: true,
+		digest: j.digest, doubt: j.doubt, ending: true,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"miniftp/ftp"
@@ -32,9 +33,22 @@ const (
 // Has reports whether d includes all of d2.
 func (d Doubt) Has(d2 Doubt) bool { return d&d2 == d2 }
 
+// String returns the names of the doubts.
+func (d Doubt) String() string {
+	var all []string
+	if d.Has(DoubtHangUp) {
+		all = append(all, "hang-up")
+	}
+	if d.Has(DoubtNoCloseNotify) {
+		all = append(all, "no-close-notify")
+	}
+	return strings.Join(all, ", ")
+}
+
 // whole returns nil if an upload is whole; otherwise the error says why not. The data connection has ended
 // without an error. Under TLS, close_notify is the client's own statement that the file ends there, whatever
-// happens to the control connection. Without close_notify settle examines the control connection.
+// happens to the control connection. Without close_notify settle examines the control connection. A doubt that the account
+// overlooks is noted.
 func (s *session) whole(j *task, res dtp.Result) error {
 	if j.protection == ftp.Private && !res.CutShort {
 		if s.aborHeld() {
@@ -44,12 +58,16 @@ func (s *session) whole(j *task, res dtp.Result) error {
 	}
 	err := s.settle(res.Took)
 	switch {
-	case errors.Is(err, errHungUp) && s.account.accepts(DoubtHangUp): // accepted; s.dead still ends the session
+	case errors.Is(err, errHungUp) && s.account.accepts(DoubtHangUp): // s.dead still ends the session
+		j.doubt |= DoubtHangUp
 	case err != nil:
 		return err
 	}
-	if res.CutShort && !s.account.accepts(DoubtNoCloseNotify) {
-		return errCutShort
+	if res.CutShort {
+		if !s.account.accepts(DoubtNoCloseNotify) {
+			return errCutShort
+		}
+		j.doubt |= DoubtNoCloseNotify
 	}
 	return nil
 }

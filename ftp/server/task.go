@@ -34,6 +34,7 @@ type task struct {
 	total   int64   // 0: unknown
 	unique  bool    // STOU: the 150 names the file
 	renamed bool    // an upload with another name than the client has sent: its replies name the file, too
+	doubt   Doubt   // of an upload that counts as whole nevertheless
 	digest  *digest // of an upload; may be nil
 	login   bool    // USER or PASS: ABOR does not stop it, the end of the server does
 	// forPort is set while PASV or EPSV waits for a port: the end of the session stops it, and so does the end of the
@@ -237,6 +238,9 @@ func (s *session) finishTask(res dtp.Result) {
 		done := ftp.TransferDone{
 			Verb: j.cmd.Verb, Path: j.path, Direction: j.dir, Mode: j.opener.Mode(),
 			Offset: j.offset, Bytes: res.Bytes, Took: res.Took, Protection: j.protection, Err: err,
+		}
+		if err == nil && j.doubt != 0 {
+			done.Doubt = j.doubt.String()
 		}
 		if err == nil {
 			done.SHA256 = j.digest.sha256()

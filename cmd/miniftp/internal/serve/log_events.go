@@ -207,6 +207,9 @@ func (l *eventLog) transfer(e ftp.Event, s *sessions.Session, t ftp.TransferDone
 		if t.SHA256 != "" {
 			attrs = append(attrs, "sha256", t.SHA256)
 		}
+		if t.Doubt != "" {
+			attrs = append(attrs, "doubt", t.Doubt)
+		}
 		l.log.Info("transferred", append(attrs, "result", whole)...)
 		return
 	}

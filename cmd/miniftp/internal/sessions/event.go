@@ -74,6 +74,7 @@ type Event struct {
 	Sent      int64   `json:"sent,omitempty"`
 	Received  int64   `json:"received,omitempty"`
 	SHA256    string  `json:"sha256,omitempty"` // of an upload, if the server computes it
+	Doubt     string  `json:"doubt,omitempty"`  // of a complete upload that may be cut short
 	Events    int     `json:"events,omitempty"` // that were lost
 }
 
@@ -109,7 +110,7 @@ func (l *List) event(e ftp.Event, s *Session) Event {
 		if h.Protection == ftp.Private {
 			v.TLS = s.DataTLS
 		}
-		v.SHA256 = h.SHA256
+		v.SHA256, v.Doubt = h.SHA256, h.Doubt
 		if h.Err != nil {
 			v.Why = Clean(Reason(h.Err))
 		}
