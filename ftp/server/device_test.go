@@ -437,3 +437,44 @@ func TestCompatIsChecked(t *testing.T) {
 		t.Error("an unknown Compat is accepted")
 	}
 }
+
+// What devices send besides uploads succeeds, for them and for all others: however it is written, and however its lines end.
+func TestDeviceCommands(t *testing.T) {
+	fsys := fsroot.NewMem()
+	write(t, fsys, "/f", "x")
+	s := serve(t, fsys, withDevices)
+	for _, user := range []string{"cam", "scan", "rw"} {
+		c := s.connect(t)
+		for line, code := range map[string]ftp.Code{"noop": 200, "SYST x": 215, "opts utf8 on": 200, "OPTS UTF-8 NLST": 200, "clnt camera": 200, "FEAT": 211, "AUTH TLS": 502, "PBSZ 0": 503} {
+			c.cmd(line, code)
+		}
+		c.cmd("user "+user, 331)
+		c.cmd("pass "+user, 230)
+		for line, code := range map[string]ftp.Code{
+			"SITE UMASK 022": 200, "site umask": 200, "SITE UMASK": 200, "SITE IDLE 100": 200, "SITE IDLE": 200, "site help": 214,
+			"ALLO 1000": 200, "ALLO 1000 R 80": 200, "ALLO 0": 200, "ACCT none": 202, "SMNT /": 502,
+			"TYPE I": 200, "type i": 200, "TYPE L8": 200, "TYPE L 8": 200, "TYPE A N": 200, "TYPE AN": 200, "TYPE A T": 200,
+			"STRU F": 200, "stru f ": 200, "MODE S": 200, "mode s": 200, "NOOP x": 200, "Noop": 200, "STAT": 211, "HELP": 214,
+			"PWD": 257, "XPWD": 257, "XCWD /": 250, "XCUP": 250, "CDUP": 250, "CWD .": 250, "CWD //": 250, "CWD /.": 250, "REST 0": 350,
+			"PORT 127, 0, 0, 1, 200, 10": 200, "PORT  127,0,0,1,200,10": 200, "PORT 127,0,0,1,200,10 ": 200, "PORT 127,000,000,001,200,010": 200,
+			"EPRT |1|127.0.0.1|6275|": 200, "PASV": 227, "PASV x": 227, "EPSV": 229, "EPSV 1": 229, "ABOR": 226,
+		} {
+			c.cmd(line, code)
+		}
+		for _, end := range []string{"\r\n", "\n", "\r\r\n"} {
+			c.raw("NOOP" + end)
+			c.want(200)
+			d := c.epsv()
+			c.raw("STOR " + user + fmt.Sprint(len(end)) + end)
+			c.want(150)
+			check(t, d.Close())
+			c.want(226)
+		}
+		c.cmd("SITE CHMOD 644 f", map[string]ftp.Code{"cam": 550, "scan": 200, "rw": 200}[user])
+	}
+	for _, name := range names(t, fsys, "/") {
+		if strings.ContainsAny(name, "\r\n ") {
+			t.Errorf("%q has a part of the end of the line", name)
+		}
+	}
+}
