@@ -300,7 +300,7 @@ perm = "drop"
 func TestEveryOption(t *testing.T) {
 	cf := parsed(t, "--listen", ":0", "--greeting", "g", "--host", "h", "--passive-ports", "1-2=3-4", "--public-ip", "1.2.3.4", "--public-ip-always", "--public-ip-for", "10.0.0.0/8=10.1.2.3", "--proxy-protocol", "10.0.0.5",
 		"--data-any-host", "--upload-in-place", "--log-sha256", "--sync", "file", "--mode-z", "--max-sessions", "1", "--max-sessions-per-ip", "1", "--command-rate", "1", "--rate", "1", "--max-hashes", "1", "--hash-timeout", "1s", "--hash-rate", "1",
-		"--allow", "10.0.0.0/8,127.0.0.1", "--deny", "::1", "--tls", "required", "--tls-self-signed", "--tls-session-reuse", "require", "--tls-ccc",
+		"--allow", "10.0.0.0/8,127.0.0.1", "--deny", "::1", "--tls", "required", "--tls-self-signed", "--tls-session-reuse", "require", "--tls-ccc", "--tls-old-for", "127.0.0.0/8",
 		"--listen-tls", ":0")
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	roots := newRoots(t.Context())
