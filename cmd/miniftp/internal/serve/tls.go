@@ -74,8 +74,7 @@ func (cf *config) serveTLS(o *server.Options) *certificates {
 	}
 	cf.oldTLS(o, certs)
 	o.TLSRequired = mode != "optional"
-	o.AllowCCC = cf.TLSCCC
-	o.SessionReuse = reuses[cf.TLSSessionReuse]
+	o.AllowCCC, o.SessionReuse = cf.TLSCCC, reuses[cf.TLSSessionReuse]
 	o.ListenTLS = cf.addresses(&cf.ListenTLS)
 	if mode == "implicit" {
 		if len(o.Listen) == 0 {
