@@ -102,7 +102,7 @@ func Start(tb testing.TB, name string, root string, opts Options) *Server {
 }
 
 // Client returns the path of a stock client: curl, lftp, wget, tnftp, ncftpget,
-// ncftpput, openssl, gnutls-cli or python3.
+// ncftpput, busybox, openssl, gnutls-cli or python3.
 func Client(tb testing.TB, name string) string {
 	tb.Helper()
 	testutil.Long(tb)

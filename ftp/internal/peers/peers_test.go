@@ -312,7 +312,7 @@ func (f *fakeTB) end(verdict string) {
 }
 
 func TestClients(t *testing.T) {
-	for _, name := range []string{"curl", "lftp", "wget", "tnftp", "ncftpget", "ncftpput", "openssl", "gnutls-cli", "python3"} {
+	for _, name := range []string{"curl", "lftp", "wget", "tnftp", "ncftpget", "ncftpput", "busybox", "openssl", "gnutls-cli", "python3"} {
 		t.Run(name, func(t *testing.T) {
 			fi, err := os.Stat(Client(t, name))
 			if err != nil || fi.Mode()&0o111 == 0 {
