@@ -1,7 +1,5 @@
 package server
 
-import "miniftp/ftp"
-
 // Compat says for which kind of client an account deviates from the usual behaviour of the server. The zero value is for
 // none.
 type Compat uint8
@@ -37,12 +35,15 @@ func (a *Account) mayRun(r *row) bool {
 	return a.Perm.Has(r.perm) || r.verb == "MKD" && a.makesDirs()
 }
 
+// shownPerm returns the permissions for the perm fact of MLSx.
+func (a *Account) shownPerm() Perm {
+	if a.makesDirs() {
+		return a.Perm | PermMakeDir
+	}
+	return a.Perm
+}
+
 // isComplete reports whether the argument of a command has the form that it needs.
 func (s *session) isComplete(r *row, arg string) bool {
 	return r.syntax.check(arg) || r.verb == "CWD" && s.account != nil && s.account.isDevice()
-}
-
-// made reports to the Observer that a directory was made which no command has named.
-func (s *session) emitMade(p string) {
-	s.emit(ftp.Changed{Verb: "MKD", Path: p, Reply: madeReply(p)})
 }

@@ -432,6 +432,20 @@ func TestDeviceEmptyCWD(t *testing.T) {
 	s.connect(t).cmd("CWD ", 530)
 }
 
+// The perm fact of a directory says that a device may make directories in it.
+func TestDevicePermFact(t *testing.T) {
+	for compat, want := range map[server.Compat]string{0: "perm=cel;", server.CompatDevice: "perm=celm;"} {
+		fsys := fsroot.NewMem()
+		check(t, fsys.Mkdir("/d", 0o777))
+		c := serve(t, fsys, func(o *server.Options) {
+			o.Auth = server.Static{"cam": {Password: "cam", Account: server.Account{FS: fsys, Perm: server.PermList | server.PermStore, Compat: compat}}}
+		}).login(t, "cam")
+		if r := c.cmd("MLST d", 250); !strings.Contains(r.String(), want) && !strings.Contains(strings.Join(r.Lines, "\n"), want) {
+			t.Errorf("%v has no %s", r.Lines, want)
+		}
+	}
+}
+
 func TestCompatIsChecked(t *testing.T) {
 	if err := (server.Static{"a": {Password: "x", Account: server.Account{Compat: 2}}}).Check(); err == nil {
 		t.Error("an unknown Compat is accepted")

@@ -25,7 +25,7 @@ func listRows() []row {
 }
 
 func (s *session) describer(facts ftp.Facts) describer {
-	return describer{fs: s.account.FS, perm: s.account.Perm, facts: facts}
+	return describer{fs: s.account.FS, perm: s.account.shownPerm(), facts: facts}
 }
 
 func (s *session) list(arg string) ftp.Reply { return s.ls("LIST", arg, listLine()) }

@@ -84,6 +84,11 @@ func (s *session) makeDirs(dir string) (at string, err error) {
 	return "", nil
 }
 
+// emitMade reports to the Observer that a directory was made which no command has named.
+func (s *session) emitMade(p string) {
+	s.emit(ftp.Changed{Verb: "MKD", Path: p, Reply: madeReply(p)})
+}
+
 // errReservedName is returned for a directory that would have the hidden name of a partial upload.
 var errReservedName = errors.New("the name is reserved for partial uploads")
 
