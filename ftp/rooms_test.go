@@ -29,6 +29,7 @@ var rooms = map[string]struct {
 	"miniftp/ftp/server/internal/guard": {never: []string{"os", "github.com/"}},
 	"miniftp/fsroot":                    {may: []string{"miniftp/internal/osfile"}, never: []string{"github.com/urfave"}},
 	"miniftp/fsroot/fstest":             {may: []string{"miniftp/fsroot"}, never: []string{"testing", "github.com/urfave"}},
+	"miniftp/fsroot/mountfs":            {never: []string{"github.com/urfave"}},
 	"miniftp/fsroot/s3fs":               {never: []string{"github.com/urfave"}},
 	"miniftp/internal/osfile":           {never: []string{"github.com/"}},
 	"miniftp/internal/dist":             {never: []string{"github.com/"}},
