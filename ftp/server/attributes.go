@@ -30,6 +30,8 @@ func (s *session) setAttributes(p string, a attributes) (fs.FileInfo, ftp.Reply)
 	fsys := s.account.FS
 	was, err := fsys.Stat(p)
 	switch {
+	case p != "/" && isFixed(s.account.Mounts, p):
+		return nil, s.fixed(p)
 	case err != nil:
 		return nil, fileError(err, p)
 	case a.mode != nil && s.locksOut(*a.mode, p, was):

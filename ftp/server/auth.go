@@ -56,7 +56,11 @@ type Account struct {
 	// longer uses the files. An error refuses the login. It is logged, and does not count as a failed login.
 	Open func(context.Context) (afero.Fs, io.Closer, error)
 
-	Quota Quota // limits what the tree may contain
+	Quota Quota // limits what the tree may contain, except in Mounts
+
+	// Mounts are directories of FS with permissions and quotas of their own. FS must be a MountFs that has a storage at
+	// the Path of each. Otherwise symlinks could lead around the permissions.
+	Mounts []Mount
 
 	RateDown, RateUp int64          // bytes per second of one session, to and from the client; 0: no limit
 	MaxSessions      int            // of this user at once; 0: no limit
@@ -152,6 +156,9 @@ func (s Static) Check() error {
 		}
 		if u.Account.Compat > CompatDevice {
 			return fmt.Errorf("user %q: %d is not a valid Compat", name, u.Account.Compat)
+		}
+		if err := checkMounts(u.Account.Mounts); err != nil {
+			return fmt.Errorf("user %q: %w", name, err)
 		}
 		if u.Account.Umask&^0o777 != 0 {
 			return fmt.Errorf("user %q: the umask %O has other bits than permissions", name, u.Account.Umask)

@@ -43,7 +43,7 @@ func (u *upload) commit(ctx context.Context, _ time.Time) error {
 // close is the part of commit that comes before the final name.
 func (u *upload) close(ctx context.Context) error {
 	err := u.own.identify()
-	if u.s.quota != nil {
+	if u.quota != nil {
 		var sizeErr error
 		if u.size, sizeErr = sizeNow(u.own.File); err == nil {
 			err = sizeErr
@@ -101,13 +101,13 @@ func sizeNow(f afero.File) (int64, error) {
 // countInPlace counts what an upload has changed in a file that it has written in place. size is that of the open file
 // before it was closed. Somebody may have removed the file or its name since, which was counted then.
 func (u *upload) countInPlace(ctx context.Context, size int64) {
-	if u.s.quota == nil {
+	if u.quota == nil {
 		return
 	}
 	if fi, err := u.fs.Stat(u.name); err == nil && u.own.at(u.name) { // a remote storage may know the size only now
 		size = fi.Size()
 	}
-	u.s.quota.note(ctx, u.s.srv.uploads.recount(u.id, size), size)
+	u.quota.note(ctx, u.s.srv.uploads.recount(u.id, size), size)
 }
 
 // closeInPlace is called when a file written in place is closed. It reports whether this upload may remove the
@@ -148,10 +148,10 @@ func (u *upload) takeName(ctx context.Context) error {
 // move renames the hidden file to the final name. It does so only if that name still leads to the file that was
 // found there at the last look, or still to none.
 func (u *upload) move(ctx context.Context) error {
-	if u.s.quota == nil {
+	if u.quota == nil {
 		return u.moveNow()
 	}
-	return u.s.quota.change(ctx, u.path, sizeIn(u.old), u.size, u.moveNow)
+	return u.quota.change(ctx, u.path, sizeIn(u.old), u.size, u.moveNow)
 }
 
 func (u *upload) moveNow() error {
@@ -249,7 +249,7 @@ func (u *upload) abandon(ctx context.Context, _ bool, err error) (kept int64) {
 	if !u.hidden {
 		u.countInPlace(ctx, size)
 		u.own.made = u.closeInPlace(false)
-		if u.s.quota != nil && u.own.made && u.own.at(u.name) {
+		if u.quota != nil && u.own.made && u.own.at(u.name) {
 			defer u.uncountRemoved(ctx, size)
 		}
 	}
@@ -268,7 +268,7 @@ func (u *upload) abandon(ctx context.Context, _ bool, err error) (kept int64) {
 // uncountRemoved undoes countInPlace if abandon has removed the file.
 func (u *upload) uncountRemoved(ctx context.Context, size int64) {
 	if !u.own.at(u.name) {
-		u.s.quota.note(ctx, size, -1)
+		u.quota.note(ctx, size, -1)
 	}
 }
 

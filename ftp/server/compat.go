@@ -24,23 +24,27 @@ func (a *Account) isDevice() bool { return a.Compat == CompatDevice }
 // accepts reports whether an upload that is doubtful for that reason counts as whole.
 func (a *Account) accepts(d Doubt) bool { return a.Accept.Has(d) || a.isDevice() }
 
-// makesDirs reports whether the right to store files includes making directories for them.
-func (a *Account) makesDirs() bool { return a.isDevice() && a.Perm.Has(PermStore) }
+// makesDirs reports whether the right to store a file of that path includes making directories for it.
+func (a *Account) makesDirs(name string) bool { return a.Compat.makesDirs(a.permAt(name)) }
 
-// numbersNames reports whether a new file gets another name if its name exists.
-func (a *Account) numbersNames() bool { return a.isDevice() && !a.Perm.Has(PermOverwrite) }
-
-// mayRun reports whether the permissions of the account permit a command.
-func (a *Account) mayRun(r *row) bool {
-	return a.Perm.Has(r.perm) || r.verb == "MKD" && a.makesDirs()
+// numbersNames reports whether a new file of that path gets another name if its name exists.
+func (a *Account) numbersNames(name string) bool {
+	return a.isDevice() && !a.permAt(name).Has(PermOverwrite)
 }
 
-// shownPerm returns the permissions for the perm fact of MLSx.
-func (a *Account) shownPerm() Perm {
-	if a.makesDirs() {
-		return a.Perm | PermMakeDir
+// mayRun reports whether permissions permit a command.
+func (c Compat) mayRun(r *row, perm Perm) bool {
+	return perm.Has(r.perm) || r.verb == "MKD" && c.makesDirs(perm)
+}
+
+func (c Compat) makesDirs(perm Perm) bool { return c == CompatDevice && perm.Has(PermStore) }
+
+// shown returns permissions as the perm fact of MLSx has them.
+func (c Compat) shown(perm Perm) Perm {
+	if c.makesDirs(perm) {
+		return perm | PermMakeDir
 	}
-	return a.Perm
+	return perm
 }
 
 // isComplete reports whether the argument of a command has the form that it needs.

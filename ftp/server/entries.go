@@ -18,10 +18,12 @@ import (
 // describer turns file information from the storage into entries. It has copies of what it needs from the
 // session, because a listing runs beside the session.
 type describer struct {
-	fs    afero.Fs
-	perm  Perm
-	facts ftp.Facts // the facts to fill in; 0 for LIST
-	base  string    // removed from the headings of LIST -R
+	fs     afero.Fs
+	perm   Perm // except in mounts
+	mounts []Mount
+	compat Compat
+	facts  ftp.Facts // the facts to fill in; 0 for LIST
+	base   string    // removed from the headings of LIST -R
 
 	namesOnly bool // only names are needed
 
@@ -37,11 +39,12 @@ type dirReader interface {
 
 // dir opens a directory.
 func (l *describer) dir(p string) (dirReader, error) {
-	if files, ok := l.fs.(ReadDirFs); ok {
-		next, stop := iter.Pull2(files.ReadDirSeq(p))
+	storage, inside := at(l.fs, p)
+	if files, ok := storage.(ReadDirFs); ok {
+		next, stop := iter.Pull2(files.ReadDirSeq(inside))
 		return &streamedDir{desc: l, path: p, pull: next, stop: stop}, nil
 	}
-	f, err := l.fs.Open(p)
+	f, err := storage.Open(inside)
 	if err != nil {
 		return nil, err
 	}
@@ -155,8 +158,19 @@ func (l *describer) finish(e *ftp.Entry, p string, own, parent rights) {
 		e.Target = readlink(l.fs, p)
 	}
 	if l.facts&ftp.FactPerm != 0 {
-		e.Perm = l.permFact(e.IsDir(), own, parent)
+		if isFixed(l.mounts, p) {
+			parent = 0
+		}
+		e.Perm = l.permFact(l.permAt(p), e.IsDir(), own, parent)
 	}
+}
+
+// permAt returns what the account may do with a path.
+func (l *describer) permAt(p string) Perm {
+	if m := mountOf(l.mounts, p); m != nil {
+		return l.compat.shown(m.Perm)
+	}
+	return l.compat.shown(l.perm)
 }
 
 func entryType(m fs.FileMode) ftp.EntryType {
@@ -182,7 +196,7 @@ const (
 
 // permFact returns the perm fact of MLSx (RFC 3659 §7.5.5): what the account may do, limited to what the disk
 // permits the server to do.
-func (l *describer) permFact(dir bool, own, parent rights) string {
+func (l *describer) permFact(perm Perm, dir bool, own, parent rights) string {
 	var b [10]byte
 	out := b[:0]
 	add := func(c byte, ok bool) {
@@ -193,19 +207,19 @@ func (l *describer) permFact(dir bool, own, parent rights) string {
 	change := parent&mayWrite != 0 && parent&maySearch != 0
 	if dir {
 		inside := own&mayWrite != 0 && own&maySearch != 0
-		add('c', l.perm.Has(PermStore) && inside)
-		add('d', l.perm.Has(PermDelete) && change)
+		add('c', perm.Has(PermStore) && inside)
+		add('d', perm.Has(PermDelete) && change)
 		add('e', own&maySearch != 0)
-		add('f', l.perm.Has(PermRename) && change)
-		add('l', l.perm.Has(PermList) && own&mayRead != 0)
-		add('m', l.perm.Has(PermMakeDir) && inside)
-		add('p', l.perm.Has(PermDelete) && inside)
+		add('f', perm.Has(PermRename) && change)
+		add('l', perm.Has(PermList) && own&mayRead != 0)
+		add('m', perm.Has(PermMakeDir) && inside)
+		add('p', perm.Has(PermDelete) && inside)
 	} else {
-		add('a', l.perm.Has(PermStore|PermOverwrite) && own&mayWrite != 0)
-		add('d', l.perm.Has(PermDelete) && change)
-		add('f', l.perm.Has(PermRename) && change)
-		add('r', l.perm.Has(PermRead) && own&mayRead != 0)
-		add('w', l.perm.Has(PermStore|PermOverwrite) && (own&mayWrite != 0 || change))
+		add('a', perm.Has(PermStore|PermOverwrite) && own&mayWrite != 0)
+		add('d', perm.Has(PermDelete) && change)
+		add('f', perm.Has(PermRename) && change)
+		add('r', perm.Has(PermRead) && own&mayRead != 0)
+		add('w', perm.Has(PermStore|PermOverwrite) && (own&mayWrite != 0 || change))
 	}
 	return permString(out)
 }

@@ -28,6 +28,8 @@ func fileError(err error, path string) ftp.Reply {
 		return ftp.Replyf(550, "%s: the file system is read-only.", path)
 	case errors.Is(err, syscall.ELOOP):
 		return ftp.Replyf(550, "%s: too many symbolic links on the way.", path)
+	case errors.Is(err, syscall.ENODEV):
+		return ftp.Replyf(550, "%s: the storage there can't be reached now. Try again in a new session.", path)
 	case errors.Is(err, syscall.EXDEV):
 		return ftp.Replyf(550, "%s: is on another file system.", path)
 	case errors.Is(err, fs.ErrPermission):

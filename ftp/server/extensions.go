@@ -91,6 +91,15 @@ type (
 		MoveDir(ctx context.Context, oldname, newname string, progress func(files int)) error
 	}
 
+	// A MountFs combines several storages in one tree. At returns the storage that a path is in, and the path inside
+	// that storage. The Server asks for the other interfaces of that storage, and not of the MountFs. Missing returns
+	// which of the storages could not be opened, and why, or nil; it is reported at each login. An error that is
+	// syscall.ENODEV says the same to the client.
+	MountFs interface {
+		At(name string) (storage afero.Fs, inside string)
+		Missing() error
+	}
+
 	// A CheckAuthenticator can check its users. New and Reload fail with the error of Check.
 	CheckAuthenticator interface {
 		Check() error

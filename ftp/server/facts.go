@@ -14,7 +14,7 @@ import (
 func factRows() []row {
 	return []row{
 		{verb: "SIZE", perm: PermRead, syntax: pathArg, rfc: "3659 §4", feat: feature("SIZE"), help: "show how many bytes a file has, in TYPE I", run: (*session).size},
-		{verb: "MDTM", changes: true, perm: PermRead, syntax: timeArg, rfc: "3659 §3", feat: feature("MDTM"), help: "show when a file was modified; with a time: set it", run: (*session).mdtm},
+		{verb: "MDTM", changes: true, perm: PermRead, late: true, syntax: timeArg, rfc: "3659 §3", feat: feature("MDTM"), help: "show when a file was modified; with a time: set it", run: (*session).mdtm},
 		{verb: "MFMT", changes: true, perm: PermChange, syntax: factArg.shape("<time> <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFMT"), help: "set the time of modification", run: (*session).mfmt},
 		{verb: "MFF", changes: true, perm: PermChange, syntax: factArg.shape("<fact>=<value>; <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFF Modify;UNIX.mode;"), help: "set facts: Modify, UNIX.mode", run: (*session).mff},
 	}
@@ -30,7 +30,7 @@ func (s *session) size(arg string) ftp.Reply {
 	}
 	fi, err := s.account.FS.Stat(p)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) && s.account.Perm.Has(PermStore) {
+		if errors.Is(err, fs.ErrNotExist) && s.may(PermStore, p) {
 			if kept, err := s.keptSize(p); err == nil {
 				return ftp.Replyf(213, "%d", kept)
 			}
@@ -45,8 +45,9 @@ func (s *session) size(arg string) ftp.Reply {
 
 // keptSize returns how many bytes of an interrupted upload of the account to a new file are kept.
 func (s *session) keptSize(p string) (int64, error) {
-	if files, ok := s.account.FS.(UploadFs); ok {
-		kept, _, err := files.Kept(s.ctx(), p, s.uploadOwner())
+	storage, inside := s.at(p)
+	if files, ok := storage.(UploadFs); ok {
+		kept, _, err := files.Kept(s.ctx(), inside, s.uploadOwner())
 		return kept, err
 	}
 	kept, err := lstat(s.account.FS, partialOf(path.Base(p), s.owner, nil).sibling(p))
@@ -63,11 +64,16 @@ func (s *session) mdtm(arg string) ftp.Reply {
 	fi, err := s.account.FS.Stat(p)
 	if err != nil {
 		if at, rest, ok := timeAndPath(arg); ok {
-			if !s.account.Perm.Has(PermChange) {
-				return ftp.NewReply(550, "MDTM: permission denied: this account may not change files.")
+			if p := s.resolve(rest); !s.may(PermChange, p) {
+				return ftp.NewReply(550, "MDTM: permission denied: this account may not change files"+s.inMount(p)+".")
 			}
 			return s.setTime(at, s.resolve(rest))
 		}
+	}
+	if no, ok := s.mayUse("MDTM", PermRead, p); !ok {
+		return no
+	}
+	if err != nil {
 		return fileError(err, p)
 	}
 	return ftp.NewReply(213, ftp.FormatTime(fi.ModTime()))

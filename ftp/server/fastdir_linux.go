@@ -115,7 +115,7 @@ func (d *fastDir) entry(e *ftp.Entry) {
 		e.Unique = unique(uint64(st.Dev), st.Ino)
 	}
 	p := ""
-	if e.Type == ftp.LinkEntry {
+	if e.Type == ftp.LinkEntry || len(d.desc.mounts) > 0 {
 		p = path.Join(d.path, e.Name)
 	}
 	d.desc.finish(e, p, rightsOf(mode.Perm(), st.Uid, st.Gid), d.parent)

@@ -29,7 +29,7 @@ func hashRows() []row {
 	}
 	for _, a := range algorithms {
 		rows = append(rows, row{
-			verb: a.verb, perm: PermRead, syntax: pathArg.shape("<path> [<first> [<end>]]"), feat: feature(a.verb),
+			verb: a.verb, perm: PermRead, late: true, syntax: pathArg.shape("<path> [<first> [<end>]]"), feat: feature(a.verb),
 			help: "hash a file by " + a.name,
 			run:  func(s *session, arg string) ftp.Reply { return s.oldHash(a, arg) },
 		})
@@ -103,6 +103,9 @@ func (s *session) oldHash(a algorithm, arg string) ftp.Reply {
 	name, start, end, ok := s.pathAndRange(arg)
 	if !ok {
 		return ftp.Replyf(501, "The syntax is: %s <path> [<first> [<end>]]", a.verb)
+	}
+	if no, ok := s.mayUse(a.verb, PermRead, s.resolve(name)); !ok {
+		return no
 	}
 	return s.startHash(a.verb, a, s.resolve(name), start, end, func(sum string, _, _ int64) ftp.Reply {
 		return ftp.NewReply(250, strings.ToUpper(sum))

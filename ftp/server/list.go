@@ -16,8 +16,8 @@ import (
 
 func listRows() []row {
 	return []row{
-		{verb: "LIST", perm: PermList, syntax: flagsArg.shape("[-aRtSrd] [<path>]"), rfc: "959 §4.1.3", feat: feature("TVFS"), help: "list a directory, for people; the last name may have * ? [ ]", run: (*session).list},
-		{verb: "NLST", perm: PermList, syntax: flagsArg.shape("[-a] [<path>]"), rfc: "959 §4.1.3", help: "list names only", run: (*session).nlst},
+		{verb: "LIST", perm: PermList, late: true, syntax: flagsArg.shape("[-aRtSrd] [<path>]"), rfc: "959 §4.1.3", feat: feature("TVFS"), help: "list a directory, for people; the last name may have * ? [ ]", run: (*session).list},
+		{verb: "NLST", perm: PermList, late: true, syntax: flagsArg.shape("[-a] [<path>]"), rfc: "959 §4.1.3", help: "list names only", run: (*session).nlst},
 		{verb: "MLSD", perm: PermList, syntax: optionalArg, rfc: "3659 §7", help: "list a directory, for programs", run: (*session).mlsd},
 		{verb: "MLST", perm: PermList, syntax: optionalArg, rfc: "3659 §7", feat: func(s *session) string { return "MLST " + s.facts.Feature() }, help: "show the facts of one path", run: (*session).mlst},
 		{verb: "STAT", now: true, syntax: flagsArg.shape("[<path>]"), rfc: "959 §4.1.3", help: "show the state of the session, or list a path in the reply", run: (*session).stat},
@@ -25,7 +25,7 @@ func listRows() []row {
 }
 
 func (s *session) describer(facts ftp.Facts) describer {
-	return describer{fs: s.account.FS, perm: s.account.shownPerm(), facts: facts}
+	return describer{fs: s.account.FS, perm: s.account.Perm, mounts: s.account.Mounts, compat: s.account.Compat, facts: facts}
 }
 
 func (s *session) list(arg string) ftp.Reply { return s.ls("LIST", arg, listLine()) }
@@ -35,7 +35,11 @@ func (s *session) nlst(arg string) ftp.Reply { return s.ls("NLST", arg, nameLine
 // ls answers LIST and NLST. The matches of a pattern are searched before the reply: if there are none, it must be a
 // 550 and not a 150.
 func (s *session) ls(verb, arg string, line func([]byte, *ftp.Entry) []byte) ftp.Reply {
-	l, p, err := s.lsListing(verb, arg, line)
+	name, flags := s.lsFlags(arg)
+	if no, ok := s.mayUse(verb, PermList, s.resolve(name)); !ok {
+		return no
+	}
+	l, p, err := s.lsListing(verb, name, flags, line)
 	switch {
 	case err != nil:
 		return fileError(err, p)
@@ -46,9 +50,8 @@ func (s *session) ls(verb, arg string, line func([]byte, *ftp.Entry) []byte) ftp
 }
 
 // lsListing prepares the listing for the argument of LIST, NLST or STAT: flags, and a directory, a file or a
-// pattern.
-func (s *session) lsListing(verb, arg string, line func([]byte, *ftp.Entry) []byte) (*listing, string, error) {
-	name, flags := s.lsFlags(arg)
+// pattern, which name is.
+func (s *session) lsListing(verb, name string, flags lsFlags, line func([]byte, *ftp.Entry) []byte) (*listing, string, error) {
 	p := s.resolve(name)
 	l := &listing{desc: s.describer(0), line: line, flags: flags, hidden: flags.all}
 	l.desc.namesOnly = verb == "NLST" && !flags.sorted() && !flags.recursive
@@ -206,10 +209,11 @@ func (s *session) stat(arg string) ftp.Reply {
 	if arg == "" {
 		return s.status()
 	}
-	if !s.account.Perm.Has(PermList) {
-		return ftp.NewReply(550, "STAT: permission denied: this account may not list.")
+	name, flags := s.lsFlags(arg)
+	if !s.may(PermList, s.resolve(name)) {
+		return ftp.NewReply(550, "STAT: permission denied: this account may not list"+s.inMount(s.resolve(name))+".")
 	}
-	l, p, err := s.lsListing("STAT", arg, listLine())
+	l, p, err := s.lsListing("STAT", name, flags, listLine())
 	if err != nil {
 		return fileError(err, p)
 	}

@@ -280,6 +280,9 @@ func (l *listing) nextDir(b []byte) []byte {
 
 // enter opens a directory. It does not read it: that is done in the task, beside the session.
 func (l *listing) enter(d subdir) error {
+	if len(l.desc.mounts) > 0 && !l.desc.permAt(d.path).Has(PermList) { // LIST -R from another mount
+		return fs.ErrPermission
+	}
 	r, err := l.desc.dir(d.path)
 	if err != nil {
 		return err

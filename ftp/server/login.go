@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"golang.org/x/time/rate"
 
@@ -29,8 +30,8 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 	var account *Account
 	var files io.Closer
 	var leased *leasedSession
-	var used *quota
-	var noHome error
+	var used *quotas
+	var noHome, noMounts error
 	j := &task{cmd: ftp.Command{Verb: verb}, login: true, inTurn: true}
 	j.work = func(ctx context.Context, _ *task) dtp.Result {
 		ctx, cancel := context.WithDeadlineCause(ctx, late, errLoginLate)
@@ -46,13 +47,13 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 			account, files, noHome, err = openFiles(ctx, account)
 		}
 		if err == nil {
-			used, err = s.srv.openQuota(ctx, account, cmp.Or(account.Name, login.User))
+			used, noMounts, err = s.srv.openQuotas(ctx, account, cmp.Or(account.Name, login.User))
 		}
 		return dtp.Result{Err: err}
 	}
 	j.finish = func(res dtp.Result) ftp.Reply {
 		s.setLogin(nil)
-		s.files, s.leased, s.quota = files, leased, used
+		s.files, s.leased, s.quotas = files, leased, used
 		r := s.finishLogin(account, login.User, res.Err)
 		if s.account == nil {
 			s.closeFiles()
@@ -60,6 +61,9 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 		s.admitData()
 		if noHome != nil && s.account != nil {
 			s.emitRefused(ftp.Printable(clip(login.User, 64))+": "+noHome.Error(), ftp.ReasonHome)
+		}
+		if noMounts != nil && s.account != nil {
+			s.emitRefused(ftp.Printable(clip(login.User, 64))+": "+strings.ReplaceAll(noMounts.Error(), "\n", "; "), ftp.ReasonOther)
 		}
 		if r.Code == 230 && login.Certified {
 			return ftp.NewReply(232, "Welcome: your certificate is enough.")
@@ -80,6 +84,8 @@ func (s *Server) authenticate(ctx context.Context, login Login) (*Account, error
 		return nil, err
 	case account == nil || account.FS == nil && account.Open == nil:
 		return nil, errors.New("the account has no files")
+	case checkMounts(account.Mounts) != nil:
+		return nil, checkMounts(account.Mounts)
 	case !within(account.Networks, login.Remote.Addr()):
 		return nil, errNetwork
 	case account.expired(): // only now, so that it shows only to those who know the password, and only in the log
@@ -117,7 +123,7 @@ func (s *session) closeFiles() {
 		_ = s.leased.Close()
 		s.leased = nil
 	}
-	s.quota = nil
+	s.quotas = nil
 	if s.files != nil {
 		_ = s.files.Close()
 		s.files = nil

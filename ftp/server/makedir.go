@@ -22,7 +22,7 @@ func (s *session) mkdir(arg string) ftp.Reply {
 	if _, err := lstat(s.account.FS, p); err == nil {
 		return s.exists(p)
 	}
-	if s.account.makesDirs() {
+	if s.account.makesDirs(p) {
 		if at, err := s.makeDirs(path.Dir(p)); err != nil {
 			return dirError(err, at)
 		}
@@ -39,7 +39,7 @@ func (s *session) mkdir(arg string) ftp.Reply {
 
 // exists returns the reply to MKD of a name that exists.
 func (s *session) exists(p string) ftp.Reply {
-	if !s.account.makesDirs() || isDir(s.account.FS, p) != nil {
+	if !s.account.makesDirs(p) || isDir(s.account.FS, p) != nil {
 		return fileError(fs.ErrExist, p)
 	}
 	s.unchanged = true
@@ -107,7 +107,7 @@ func dirError(err error, p string) ftp.Reply {
 // it and calls open again. If the upload is nil, the reply says why.
 func (s *session) begun(p string, open func() (incoming, error)) (incoming, ftp.Reply) {
 	u, err := open()
-	if errors.Is(err, errNoParent) && s.account.makesDirs() {
+	if errors.Is(err, errNoParent) && s.account.makesDirs(p) {
 		if at, err := s.makeDirs(path.Dir(p)); err != nil {
 			return nil, dirError(err, at)
 		}

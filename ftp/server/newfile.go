@@ -80,9 +80,17 @@ const (
 // errNoRename is returned if the storage can't rename, or reports success and does nothing.
 var errNoRename = errors.New("the storage has no rename")
 
+// renames returns whether the storage can rename, as far as it is known.
+func (u *upload) renames() ability {
+	if len(u.s.account.Mounts) > 0 { // it may be another storage than that of the last upload
+		return untried
+	}
+	return u.s.renames
+}
+
 // createHidden creates a new file under a hidden name.
 func (u *upload) createHidden(perm fs.FileMode) error {
-	if u.s.renames == unable {
+	if u.renames() == unable {
 		return errNoRename
 	}
 	u.part = partialOf(path.Base(u.name), u.s.owner, u.old)
@@ -112,7 +120,7 @@ func (u *upload) hide() string {
 // tryRename finds out whether the storage can rename, by renaming the empty hidden file. That has to be known
 // before the client sends anything. The result is kept for the session.
 func (u *upload) tryRename() error {
-	if _, ok := u.fs.(RenameNewFs); ok || u.s.renames == able {
+	if _, ok := u.fs.(RenameNewFs); ok || u.renames() == able {
 		return nil
 	}
 	before := u.own.name
@@ -248,8 +256,9 @@ func (s *session) openUnique(p string) (incoming, error) {
 			}
 			continue
 		}
-		if files, ok := s.account.FS.(UploadFs); ok {
-			return s.storedUnique(files, name, r)
+		storage, inside := s.at(name)
+		if files, ok := storage.(UploadFs); ok {
+			return s.storedUnique(files, name, inside, r)
 		}
 		u := s.newUpload(name)
 		u.unique, u.reserved = true, r

@@ -51,8 +51,8 @@ func (u *upload) another() bool {
 	}
 	if u.numbers++; u.numbers <= maxNumbers {
 		if name, err := u.s.freeNumber(u.asked); err == nil {
-			u.path, u.name, u.old = name, name, nil
-			if u.dir != nil {
+			u.path, u.old = name, nil
+			if _, u.name = u.s.at(name); u.dir != nil {
 				u.name = path.Base(name)
 			}
 			return true

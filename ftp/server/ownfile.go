@@ -264,5 +264,6 @@ func (u *uploads) holds(account *Account, p string, announced bool) bool {
 // reservationOf returns the reservation of a path in the tree of an account. Two accounts that share an afero.Fs
 // share their names. afero's wrappers are pointers; values of other types are told apart by their content.
 func reservationOf(account *Account, p string) reservation {
-	return reservation{fmt.Sprintf("%p", account.FS), p}
+	storage, inside := at(account.FS, p)
+	return reservation{fmt.Sprintf("%p", storage), inside}
 }

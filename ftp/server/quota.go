@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,12 +39,32 @@ var errQuota = errors.New("exceeds the quota")
 // or because the shared state does not answer.
 var errTally = errors.New("the quota can't be counted in time")
 
-// quota is the quota of one session's account.
+// quotas holds the quotas of one session's account: for its files outside of mounts, and by the path of a mount.
+type quotas struct {
+	home   *quota
+	mounts map[string]*quota
+}
+
+// quotaAt returns the quota for a path, or nil.
+func (s *session) quotaAt(name string) *quota {
+	if s.quotas == nil {
+		return nil
+	}
+	if m := mountOf(s.account.Mounts, name); m != nil {
+		return s.quotas.mounts[m.Path]
+	}
+	return s.quotas.home
+}
+
+// quota is the quota of one session's account for the directory top, without the mounts below it.
 type quota struct {
 	srv   *Server
 	files afero.Fs
+	top   string
+	apart []Mount // of the account
 	key   string
 	limit Quota
+	err   error // why it could not be counted at the login; uploads are refused then
 }
 
 // tally is the value that the servers share:
@@ -91,13 +112,45 @@ const (
 	maxPending = 1000      // changes of one tree at once
 )
 
-// openQuota returns the quota of an account, and counts its tree if there is no count yet. It returns nil if the
-// account has no quota.
-func (s *Server) openQuota(ctx context.Context, a *Account, user string) (*quota, error) {
-	if a.Quota == (Quota{}) {
-		return nil, nil
+// openQuotas returns the quotas of an account, and counts what there is no count of yet. It returns nil if the account
+// has none. A mount that can't be counted does not refuse the login; mountErr says which, and which storages are
+// missing.
+func (s *Server) openQuotas(ctx context.Context, a *Account, user string) (all *quotas, mountErr, err error) {
+	if tree, ok := a.FS.(MountFs); ok {
+		mountErr = tree.Missing()
 	}
-	q := &quota{srv: s, files: a.FS, key: stateKey("quota", user), limit: a.Quota}
+	if a.Quota != (Quota{}) {
+		home, err := s.openQuota(ctx, &quota{files: a.FS, top: "/", apart: a.Mounts, key: stateKey("quota", user), limit: a.Quota})
+		if err != nil {
+			return nil, nil, err
+		}
+		all = &quotas{home: home}
+	}
+	for _, m := range a.Mounts {
+		if m.Quota == (Quota{}) {
+			continue
+		}
+		if all == nil {
+			all = &quotas{}
+		}
+		if all.mounts == nil {
+			all.mounts = map[string]*quota{}
+		}
+		q := &quota{files: a.FS, top: m.Path, apart: a.Mounts, key: stateKey("quota", user+"\x00"+m.Path), limit: m.Quota}
+		if all.mounts[m.Path], err = s.openQuota(ctx, q); err != nil {
+			if !errors.Is(err, syscall.ENODEV) { // else it is missing
+				mountErr = errors.Join(mountErr, fmt.Errorf("%s: %w", m.Path, err))
+			}
+			q.err = errTally
+			all.mounts[m.Path] = q
+		}
+	}
+	return all, mountErr, nil
+}
+
+// openQuota returns q after counting its files, if there is no count yet.
+func (s *Server) openQuota(ctx context.Context, q *quota) (*quota, error) {
+	q.srv = s
 	_, version, err := readState[tally](ctx, q.state(), q.key)
 	if err == nil && version != "" {
 		return q, nil
@@ -124,10 +177,10 @@ func (s *Server) openQuota(ctx context.Context, a *Account, user string) (*quota
 
 func (q *quota) state() State { return q.srv.set.Load().State }
 
-// count counts the files of the tree. It follows no links.
+// count counts the files of the tree, without those in mounts. It follows no links.
 func (q *quota) count(ctx context.Context, t *tally) error {
 	l := &describer{fs: q.files}
-	dirs := []string{"/"}
+	dirs := []string{q.top}
 	for seen := 0; len(dirs) > 0; {
 		dir := dirs[len(dirs)-1]
 		dirs = dirs[:len(dirs)-1]
@@ -149,7 +202,9 @@ func (q *quota) count(ctx context.Context, t *tally) error {
 			switch {
 			case isPartial(e.Name):
 			case e.Type == ftp.DirEntry:
-				dirs = append(dirs, path.Join(dir, e.Name))
+				if d := path.Join(dir, e.Name); !q.isApart(d) {
+					dirs = append(dirs, d)
+				}
 			case e.Type == ftp.FileEntry:
 				t.Files++
 				t.Bytes += max(0, e.Size)
@@ -167,8 +222,16 @@ func (q *quota) count(ctx context.Context, t *tally) error {
 	return nil
 }
 
+// isApart reports whether a directory is a mount.
+func (q *quota) isApart(dir string) bool {
+	return slices.ContainsFunc(q.apart, func(m Mount) bool { return m.Path == dir })
+}
+
 // used returns what the tree contains, pending changes included.
 func (q *quota) used(ctx context.Context) (tally, error) {
+	if q.err != nil {
+		return tally{}, q.err
+	}
 	ctx, cancel := context.WithTimeout(ctx, stateWait)
 	defer cancel()
 	t, _, err := readState[tally](ctx, q.state(), q.key)
@@ -227,6 +290,9 @@ func (q *quota) move(ctx context.Context, from, to string, do func() error) erro
 // make enters a change, makes it by calling do, and confirms it. If adds is not nil, make looks at the files first, and
 // adds returns what the change adds to what they take.
 func (q *quota) make(ctx context.Context, c pendingChange, adds func(at, from space) space, do func() error) error {
+	if q.err != nil {
+		return q.err
+	}
 	id := rand.Text()
 	if err := q.enter(ctx, id, &c, adds); err != nil {
 		return err
@@ -361,7 +427,7 @@ func (q *quota) enter(ctx context.Context, id string, c *pendingChange, adds fun
 
 // note records a change that was made already.
 func (q *quota) note(ctx context.Context, old, size int64) {
-	if q == nil || old == size {
+	if q == nil || q.err != nil || old == size {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateWait)
@@ -438,12 +504,13 @@ func sizeIn(fi fs.FileInfo) int64 {
 	return fi.Size()
 }
 
-// siteQuota shows the quota and what is used of it.
+// siteQuota shows the quota for the working directory, and what is used of it.
 func (s *session) siteQuota(string) ftp.Reply {
-	if s.quota == nil {
-		return ftp.NewReply(200, "You have no quota.")
+	q, in := s.quotaAt(s.cwd), s.inMount(s.cwd)
+	if q == nil {
+		return ftp.NewReply(200, "You have no quota"+in+".")
 	}
-	t, err := s.quota.used(s.ctx())
+	t, err := q.used(s.ctx())
 	if err != nil {
 		return ftp.NewReply(451, "What is used of the quota can't be found out now. Try again in a moment.")
 	}
@@ -453,5 +520,5 @@ func (s *session) siteQuota(string) ftp.Reply {
 		}
 		return fmt.Sprintf(" %d of %d %s used", used, limit, what)
 	}
-	return ftp.NewReply(200, "Your quota:", part(t.Bytes, s.quota.limit.Bytes, "bytes"), part(t.Files, s.quota.limit.Files, "files"), "End")
+	return ftp.NewReply(200, "Your quota"+in+":", part(t.Bytes, q.limit.Bytes, "bytes"), part(t.Files, q.limit.Files, "files"), "End")
 }

@@ -53,7 +53,7 @@ type incoming interface {
 // take long, finish starts a second task for it, and another one before it for the verdict of Options.Gate.
 func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
 	path, offset, unique := u.where()
-	room, err := s.quota.room(s.ctx(), u.oldSize(), offset)
+	room, err := s.quotaAt(path).room(s.ctx(), u.oldSize(), offset)
 	if err == nil {
 		err = s.canRecord(verb)
 	}
@@ -188,7 +188,7 @@ type storedTime struct {
 // heldTime returns the time that the client sets for the file at path, if the next command is a held MFMT that does
 // so. A storage can then store the file with that time, instead of making a second version of it.
 func (s *session) heldTime(path string) time.Time {
-	if len(s.held) == 0 || s.held[0].Verb != "MFMT" || !s.account.Perm.Has(PermChange) {
+	if len(s.held) == 0 || s.held[0].Verb != "MFMT" || !s.may(PermChange, path) {
 		return time.Time{}
 	}
 	if at, name, ok := timeAndPath(s.held[0].Arg); ok && s.resolve(name) == path {

@@ -95,8 +95,9 @@ func (u *upload) seek(err error) error {
 // openAppend prepares APPE: at the end of an existing file or of an interrupted upload of the same account,
 // else into a new file.
 func (s *session) openAppend(p string) (incoming, error) {
-	if files, ok := s.account.FS.(UploadFs); ok {
-		return s.storedAppend(files, p)
+	storage, inside := s.at(p)
+	if files, ok := storage.(UploadFs); ok {
+		return s.storedAppend(files, p, inside)
 	}
 	u := s.newUpload(p)
 	u.append, u.newOnly = true, true

@@ -68,7 +68,7 @@ type session struct {
 	files       io.Closer      // of the account, if it opens them for each session
 	leased      *leasedSession // with Options.State
 	stored      *storedTime    // the last upload, if it was stored with the time of the next command
-	quota       *quota         // nil: none
+	quotas      *quotas        // nil: none
 	down, up    *rate.Limiter  // of the account
 	cwd         string
 	owner       uint32  // hash of Account.Owner, for the names of partial uploads

@@ -17,7 +17,7 @@ func siteRows() []row {
 	return []row{
 		{verb: "SITE HELP", syntax: noArg, rfc: "959 §4.1.3", help: "list the SITE commands", run: (*session).siteHelp},
 		{verb: "SITE CHMOD", changes: true, perm: PermChange, syntax: factArg.shape("<mode> <path>"), help: "set the permission bits, in octal", run: (*session).chmod},
-		{verb: "SITE UTIME", changes: true, perm: PermChange, syntax: timeArg.shape("<time> <path>"), help: "set the time of modification", run: (*session).utime},
+		{verb: "SITE UTIME", changes: true, perm: PermChange, late: true, syntax: timeArg.shape("<time> <path>"), help: "set the time of modification", run: (*session).utime},
 		{verb: "SITE SYMLINK", changes: true, perm: PermMakeDir, syntax: factArg.shape("<target> <path>"), help: "make a symbolic link to what is below its directory", run: (*session).symlink},
 		{verb: "SITE UMASK", syntax: textArg.shape("[<mask>]"), help: "show or set which permission bits new files and directories lose", run: (*session).setUmask},
 		{verb: "SITE QUOTA", syntax: noArg, help: "show your quota and what is used of it", run: (*session).siteQuota},
@@ -80,6 +80,9 @@ func padSeconds(s string) string {
 }
 
 func (s *session) siteTime(at time.Time, name string) ftp.Reply {
+	if no, ok := s.mayUse("SITE UTIME", PermChange, s.resolve(name)); !ok {
+		return no
+	}
 	if r := s.setTime(at, s.resolve(name)); r.Code != 213 {
 		return r
 	}
@@ -95,15 +98,19 @@ func (s *session) symlink(arg string) ftp.Reply {
 	if isReservedName(path.Base(target)) {
 		return ftp.NewReply(553, "Names like that are reserved for partial uploads.")
 	}
-	l, ok := s.account.FS.(afero.Linker)
+	p := s.resolve(name)
+	storage, inside := s.at(p)
+	l, ok := storage.(afero.Linker)
 	if !ok {
 		return ftp.NewReply(504, "This storage has no symbolic links.")
 	}
-	p := s.resolve(name)
+	if no, apart := s.apart(p, cleanPath(path.Join(path.Dir(p), target))); apart && !strings.HasPrefix(target, "/") {
+		return no
+	}
 	if err := isDir(s.account.FS, path.Dir(p)); err != nil {
 		return fileError(err, path.Dir(p))
 	}
-	err := l.SymlinkIfPossible(target, p)
+	err := l.SymlinkIfPossible(target, inside)
 	if errors.Is(err, fs.ErrPermission) {
 		return ftp.Replyf(550, "%s: permission denied. A link may lead only to what is in its own directory or below it.", p)
 	}

@@ -19,7 +19,8 @@ type storedUpload struct {
 	s        *session
 	quota    *quota
 	files    UploadFs
-	path     string
+	path     string      // in the session's tree
+	name     string      // in files
 	old      fs.FileInfo // the file when the upload began; nil: none
 	newOnly  bool        // APPE to a new file
 	unique   bool        // STOU
@@ -47,7 +48,7 @@ func (u *storedUpload) look() error {
 		return err
 	case fi.IsDir():
 		return errIsDir
-	case !u.s.account.Perm.Has(PermOverwrite):
+	case !u.s.may(PermOverwrite, u.path):
 		return errExists
 	}
 	u.old = fi
@@ -58,7 +59,7 @@ func (u *storedUpload) look() error {
 func (u *storedUpload) open(o UploadOptions) (incoming, error) {
 	o.Owner, o.Hold = u.s.uploadOwner(), u.s.set.Gate != nil
 	ctx, stop := context.WithCancel(u.s.ctx())
-	inner, err := u.files.Upload(ctx, u.path, o)
+	inner, err := u.files.Upload(ctx, u.name, o)
 	if err != nil {
 		stop()
 		u.unreserve()
@@ -77,8 +78,8 @@ func (u *storedUpload) open(o UploadOptions) (incoming, error) {
 }
 
 // storedUpload prepares a STOR that starts at offset. For asked, see openNamed.
-func (s *session) storedUpload(files UploadFs, p, asked string, offset int64) (incoming, error) {
-	u := &storedUpload{s: s, quota: s.quota, files: files, path: p}
+func (s *session) storedUpload(files UploadFs, p, inside, asked string, offset int64) (incoming, error) {
+	u := &storedUpload{s: s, quota: s.quotaAt(p), files: files, path: p, name: inside}
 	if asked != "" {
 		r := reservationOf(s.account, p)
 		if !s.srv.uploads.reserve(r, false) { // reserve first, as in openUnique
@@ -95,7 +96,7 @@ func (s *session) storedUpload(files UploadFs, p, asked string, offset int64) (i
 			return nil, err
 		}
 	}
-	return u.open(UploadOptions{Offset: offset, New: u.old == nil && !s.account.Perm.Has(PermOverwrite)})
+	return u.open(UploadOptions{Offset: offset, New: u.old == nil && !s.may(PermOverwrite, p)})
 }
 
 // mayResume returns nil if an interrupted upload of the account or, if there is none, the existing file has that
@@ -116,12 +117,12 @@ func (u *storedUpload) mayResume(offset int64) error {
 }
 
 func (u *storedUpload) kept() (int64, time.Time, error) {
-	return u.files.Kept(u.s.ctx(), u.path, u.s.uploadOwner())
+	return u.files.Kept(u.s.ctx(), u.name, u.s.uploadOwner())
 }
 
 // storedAppend prepares APPE (see openAppend).
-func (s *session) storedAppend(files UploadFs, p string) (incoming, error) {
-	u := &storedUpload{s: s, quota: s.quota, files: files, path: p}
+func (s *session) storedAppend(files UploadFs, p, inside string) (incoming, error) {
+	u := &storedUpload{s: s, quota: s.quotaAt(p), files: files, path: p, name: inside}
 	if err := u.look(); err != nil {
 		return nil, err
 	}
@@ -138,8 +139,8 @@ func (s *session) storedAppend(files UploadFs, p string) (incoming, error) {
 }
 
 // storedUnique prepares STOU to a name that r reserves among the sessions of this server.
-func (s *session) storedUnique(files UploadFs, p string, r reservation) (incoming, error) {
-	u := &storedUpload{s: s, quota: s.quota, files: files, path: p, unique: true, reserved: r}
+func (s *session) storedUnique(files UploadFs, p, inside string, r reservation) (incoming, error) {
+	u := &storedUpload{s: s, quota: s.quotaAt(p), files: files, path: p, name: inside, unique: true, reserved: r}
 	return u.open(UploadOptions{New: true})
 }
 

@@ -377,8 +377,9 @@ func (s *session) abandoned(p string, fi fs.FileInfo) bool {
 	if n, _ := parsePartial(path.Base(p)); n.random == 0 {
 		return true
 	}
-	w := &sweeper{fs: s.account.FS, now: time.Now(), idle: s.set.deadAfter(), uploads: s.srv.uploads, once: true}
-	free, ok := w.claim(p, fi)
+	storage, inside := s.at(p)
+	w := &sweeper{fs: storage, now: time.Now(), idle: s.set.deadAfter(), uploads: s.srv.uploads, once: true}
+	free, ok := w.claim(inside, fi)
 	if ok {
 		free()
 	}

@@ -16,6 +16,7 @@ type row struct {
 	now     bool                  // is answered while a transfer runs; others wait for its end
 	changes bool                  // changes files: its outcome is reported as an ftp.Changed
 	perm    Perm                  // the permission that the account needs
+	late    bool                  // run checks it again (mayUse), because the path depends on what exists
 	syntax  syntax                // of the argument
 	rfc     string                // where it is specified
 	feat    func(*session) string // returns its FEAT line, or ""
@@ -135,7 +136,7 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 		return nil, "", needsTLS
 	case !s.isComplete(r, arg):
 		return nil, "", ftp.Replyf(501, "The syntax is: %s %s", r.verb, r.syntax.text)
-	case r.perm != 0 && !s.account.mayRun(r):
+	case r.perm != 0 && !s.mayRun(r, arg):
 		return nil, "", s.permissionDenied(r, arg)
 	case s.pathTooLong(r.syntax, arg):
 		return nil, "", ftp.Replyf(553, "The path is too long: the limit is %d bytes and %d levels.", maxPath, maxLevels)
@@ -145,19 +146,10 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 	if no, misused := s.misused(r.verb); misused {
 		return nil, "", no
 	}
-	return r, arg, ftp.Reply{}
-}
-
-// permissionDenied returns the refusal of a command for which the account lacks the permission.
-func (s *session) permissionDenied(r *row, arg string) ftp.Reply {
-	s.emitRefusedCommand(r, arg, "the account has no permission to "+r.perm.String(), ftp.ReasonPermission)
-	switch {
-	case s.account.Perm == ReadOnly:
-		return ftp.Replyf(550, "%s: permission denied: this account is read-only.", r.verb)
-	case s.account.Perm == DropBox:
-		return ftp.Replyf(550, "%s: permission denied: this account may only upload new files.", r.verb)
+	if no, fixed := s.changesMount(r, arg); fixed {
+		return nil, "", no
 	}
-	return ftp.Replyf(550, "%s: permission denied for this account.", r.verb)
+	return r, arg, ftp.Reply{}
 }
 
 // emitRefusedCommand reports to the Observer why a command was refused, and by which rule.

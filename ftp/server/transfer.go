@@ -16,7 +16,7 @@ func transferRows() []row {
 	return []row{
 		{verb: "RETR", perm: PermRead, syntax: pathArg, rfc: "959 §4.1.3", help: "send a file to you", run: (*session).retr},
 		{verb: "STOR", changes: true, perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "receive a file from you", run: (*session).stor},
-		{verb: "STOU", changes: true, perm: PermStore, syntax: optionalArg, rfc: "1123 §4.1.2.9", help: "receive a file under a new name", run: (*session).stou},
+		{verb: "STOU", changes: true, perm: PermStore, late: true, syntax: optionalArg, rfc: "1123 §4.1.2.9", help: "receive a file under a new name", run: (*session).stou},
 		{verb: "APPE", changes: true, perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "append to a file, or create it", run: (*session).appe},
 		{verb: "REST", syntax: wordArg.shape("<offset>"), rfc: "3659 §5", feat: feature("REST STREAM"), help: "start the next transfer at that byte", run: (*session).rest},
 		{verb: "RANG", syntax: wordArg.shape("<first> <last>"), rfc: "draft-bryan-ftp-range", feat: feature("RANG STREAM"), help: "limit the next RETR or HASH to those bytes", run: (*session).rang},
@@ -125,8 +125,14 @@ func (s *session) stou(arg string) ftp.Reply {
 	if arg == "" {
 		arg = "upload"
 	}
-	path := s.resolve(arg)
-	u, no := s.begun(path, func() (incoming, error) { return s.openUnique(path) })
+	p := s.resolve(arg)
+	if no, ok := s.mayUse("STOU", PermStore, p); !ok {
+		return no
+	}
+	if isFixed(s.account.Mounts, p) { // the name that STOU makes of it would be in another storage
+		return s.fixed(p)
+	}
+	u, no := s.begun(p, func() (incoming, error) { return s.openUnique(p) })
 	if u == nil {
 		return no
 	}
@@ -207,7 +213,7 @@ func (s *session) allo(arg string) ftp.Reply {
 	if err != nil || len(f) != 1 && (len(f) != 3 || !strings.EqualFold(f[1], "R")) {
 		return ftp.NewReply(501, "ALLO takes a number of bytes.")
 	}
-	if room, err := s.quota.room(s.ctx(), -1, 0); errors.Is(err, errQuota) || err == nil && n > room {
+	if room, err := s.quotaAt(s.cwd).room(s.ctx(), -1, 0); errors.Is(err, errQuota) || err == nil && n > room {
 		return ftp.Replyf(552, "That exceeds the quota of this account: there is room for %d bytes.", room)
 	}
 	if free, err := s.free(s.cwd); err == nil && n > free {
@@ -218,15 +224,19 @@ func (s *session) allo(arg string) ftp.Reply {
 
 // free returns the free space at path in bytes, or errors.ErrUnsupported if the storage can't tell it.
 func (s *session) free(path string) (int64, error) {
-	room, err := s.quota.room(s.ctx(), -1, 0)
+	quota := s.quotaAt(path)
+	room, err := quota.room(s.ctx(), -1, 0)
 	if errors.Is(err, errQuota) {
 		return 0, nil
 	}
-	if d, ok := s.account.FS.(FreeFs); ok {
-		free, err := d.Free(path)
-		return min(free, room), err
+	storage, inside := s.at(path)
+	if d, ok := storage.(FreeFs); ok {
+		free, err := d.Free(inside)
+		if _, mounted := storage.(MountFs); !mounted || !errors.Is(err, errors.ErrUnsupported) {
+			return min(free, room), err
+		}
 	}
-	if s.quota != nil && s.quota.limit.Bytes > 0 && err == nil {
+	if quota != nil && quota.limit.Bytes > 0 && err == nil {
 		return room, nil
 	}
 	return 0, errors.ErrUnsupported

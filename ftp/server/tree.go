@@ -131,7 +131,7 @@ func (s *session) dele(arg string) ftp.Reply {
 		return ftp.Replyf(550, "%s: is a directory: RMD removes it.", p)
 	}
 	err = s.recorded(s.ctx(), Change{Verb: "DELE", Path: p}, func() error {
-		return s.quota.put(s.ctx(), p, -1, func() error { return s.account.FS.Remove(p) })
+		return s.quotaAt(p).put(s.ctx(), p, -1, func() error { return s.account.FS.Remove(p) })
 	})
 	if err != nil {
 		return fileError(err, p)
@@ -144,11 +144,12 @@ func (s *session) dele(arg string) ftp.Reply {
 // discardKept removes the interrupted upload of the account to the file at p, which was to replace old; nil: a new
 // file. A storage that keeps uploads itself has only one.
 func (s *session) discardKept(p string, old fs.FileInfo) error {
-	if files, ok := s.account.FS.(UploadFs); ok {
+	storage, inside := s.at(p)
+	if files, ok := storage.(UploadFs); ok {
 		if old != nil {
 			return nil
 		}
-		return files.Discard(s.ctx(), p, s.uploadOwner())
+		return files.Discard(s.ctx(), inside, s.uploadOwner())
 	}
 	return s.account.FS.Remove(partialOf(path.Base(p), s.owner, old).sibling(p))
 }
@@ -177,6 +178,9 @@ func (s *session) rnto(arg string) ftp.Reply {
 	if to == "/" || strings.HasPrefix(to, from+"/") {
 		return ftp.Replyf(553, "%s can't be moved into itself.", from)
 	}
+	if no, apart := s.apart(from, to); apart {
+		return no
+	}
 	return s.rename(from, to)
 }
 
@@ -189,29 +193,34 @@ func (s *session) rename(from, to string) ftp.Reply {
 	if err != nil {
 		return fileError(err, from)
 	}
-	target, err := lstat(files, to)
+	replaced, err := lstat(files, to)
 	switch {
-	case err == nil && isSameFile(source, target): // another spelling of from, or a hard link
+	case err == nil && isSameFile(source, replaced): // another spelling of from, or a hard link
 		err = s.recorded(s.ctx(), change, func() error { return files.Rename(from, to) })
-	case err == nil && target.IsDir():
+	case err == nil && replaced.IsDir():
 		return fileError(fs.ErrExist, to)
-	case err == nil && !s.account.Perm.Has(PermOverwrite):
+	case err == nil && !s.may(PermOverwrite, to):
 		return uploadError(errExists, to)
 	case err == nil && source.IsDir():
 		return ftp.Replyf(553, "%s: is a file, which a directory can't replace.", to)
 	case err == nil:
 		err = s.recorded(s.ctx(), change, func() error {
-			return s.quota.move(s.ctx(), from, to, func() error { return files.Rename(from, to) })
+			return s.quotaAt(from).move(s.ctx(), from, to, func() error { return files.Rename(from, to) })
 		})
 	case errors.Is(err, fs.ErrNotExist):
 		if err := isDir(files, path.Dir(to)); err != nil {
 			return fileError(err, path.Dir(to))
 		}
-		if mover, ok := files.(MoveDirFs); ok && source.IsDir() {
-			return s.moveDir(mover, from, to)
+		storage, inside := s.at(from)
+		other, target := s.at(to)
+		if !sameStorage(storage, other) { // its directory exists only for a mount
+			return fileError(fs.ErrPermission, to)
+		}
+		if mover, ok := storage.(MoveDirFs); ok && source.IsDir() {
+			return s.moveDir(mover, from, to, inside, target)
 		}
 		err = s.recorded(s.ctx(), change, func() error {
-			return s.quota.move(s.ctx(), from, to, func() error { return renameNew(files, from, to) })
+			return s.quotaAt(from).move(s.ctx(), from, to, func() error { return renameNew(storage, inside, target) })
 		})
 		if errors.Is(err, fs.ErrExist) { // it has appeared since lstat
 			return fileError(err, to)
@@ -236,9 +245,9 @@ func (s *session) renamed(from, to string, err error) ftp.Reply {
 
 // moveDir moves a directory file by file, in a task. As long as it runs, a line of the reply says now and then how
 // far it is, so that neither the client nor a firewall takes the connection for dead.
-func (s *session) moveDir(files MoveDirFs, from, to string) ftp.Reply {
+func (s *session) moveDir(files MoveDirFs, from, to, inside, target string) ftp.Reply {
 	var moved atomic.Int64
-	quota := s.quota
+	quota := s.quotaAt(from)
 	j := &task{cmd: ftp.Command{Verb: "RNTO", Arg: to}, path: to, inTurn: true, partial: 250}
 	j.work = func(ctx context.Context, j *task) dtp.Result {
 		every := time.NewTicker(progressEvery)
@@ -257,7 +266,7 @@ func (s *session) moveDir(files MoveDirFs, from, to string) ftp.Reply {
 		}()
 		return dtp.Result{Err: s.recorded(ctx, Change{Verb: "RNTO", Path: from, To: to}, func() error {
 			return quota.move(ctx, from, to, func() error {
-				return files.MoveDir(ctx, from, to, func(n int) { moved.Store(int64(n)) })
+				return files.MoveDir(ctx, inside, target, func(n int) { moved.Store(int64(n)) })
 			})
 		})}
 	}

@@ -54,6 +54,7 @@ type upload struct {
 	closed   bool        // own is closed, and commit has still to give it its final name
 	asked    string      // the name that the client has sent, if the upload may have a number (numbered.go)
 	numbers  int         // how often it was given another one
+	quota    *quota      // of the path; nil: none
 	before   int64       // size of a file written in place when the upload began; -1: it was new
 }
 
@@ -138,8 +139,9 @@ func noSpace(err error) bool {
 // newUpload starts an upload to p. If the storage can hold a directory open (DirFs), the upload works in it:
 // its steps do not walk the path again, and a path that changes meanwhile can't redirect them.
 func (s *session) newUpload(p string) *upload {
-	u := &upload{s: s, fs: s.account.FS, path: p, name: p}
-	parent, base := path.Split(p)
+	storage, inside := s.at(p)
+	u := &upload{s: s, fs: storage, path: p, name: inside, quota: s.quotaAt(p)}
+	parent, base := path.Split(inside)
 	if storage, ok := u.fs.(DirFs); ok && parent != "/" {
 		if d, err := storage.Dir(parent); err == nil { // else the first step reports the error
 			u.fs, u.dir, u.name = d, d, base
@@ -196,7 +198,7 @@ func (u *upload) closeDir() {
 
 // openUpload prepares a STOR that starts at offset. A new file may get another name than p (numbered.go).
 func (s *session) openUpload(p string, offset int64) (incoming, error) {
-	if offset > 0 || !s.account.numbersNames() {
+	if offset > 0 || !s.account.numbersNames(p) {
 		return s.openNamed(p, "", offset)
 	}
 	u, err := s.openNamed(p, p, offset)
@@ -208,8 +210,9 @@ func (s *session) openUpload(p string, offset int64) (incoming, error) {
 
 // openNamed prepares a STOR to p. asked, if not "", is the name that the client has sent: the upload may have another one.
 func (s *session) openNamed(p, asked string, offset int64) (incoming, error) {
-	if files, ok := s.account.FS.(UploadFs); ok {
-		return s.storedUpload(files, p, asked, offset)
+	storage, inside := s.at(p)
+	if files, ok := storage.(UploadFs); ok {
+		return s.storedUpload(files, p, inside, asked, offset)
 	}
 	u := s.newUpload(p)
 	u.offset, u.asked = offset, asked
@@ -235,7 +238,7 @@ func (u *upload) look() error {
 		return u.replaces(fi)
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
-	case u.dir == nil && isDir(u.fs, path.Dir(u.name)) != nil:
+	case u.dir == nil && isDir(u.s.account.FS, path.Dir(u.path)) != nil:
 		return errNoParent
 	}
 	u.old = nil
@@ -249,13 +252,13 @@ func (u *upload) replaces(fi fs.FileInfo) error {
 		return errIsDir
 	case fi.Mode()&(fs.ModeNamedPipe|fs.ModeSocket|fs.ModeDevice|fs.ModeIrregular) != 0:
 		return errNoFile
-	case !u.s.account.Perm.Has(PermOverwrite):
+	case !u.s.may(PermOverwrite, u.path):
 		return errExists
 	}
 	u.old = fi
 	if u.isLink() && u.dir != nil { // the link may lead out of the directory
 		u.closeDir()
-		u.fs, u.name = u.s.account.FS, u.path
+		u.fs, u.name = u.s.at(u.path)
 	}
 	return nil
 }
