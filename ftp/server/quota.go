@@ -4,20 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"math"
-	"path"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/spf13/afero"
-
-	"miniftp/ftp"
 )
 
 // Quota limits what the tree of an account may contain. The zero value is no limit.
@@ -38,23 +32,6 @@ var errQuota = errors.New("exceeds the quota")
 // errTally is returned if the quota can't be counted in time, because too many sessions of the user change files at once
 // or because the shared state does not answer.
 var errTally = errors.New("the quota can't be counted in time")
-
-// quotas holds the quotas of one session's account: for its files outside of mounts, and by the path of a mount.
-type quotas struct {
-	home   *quota
-	mounts map[string]*quota
-}
-
-// quotaAt returns the quota for a path, or nil.
-func (s *session) quotaAt(name string) *quota {
-	if s.quotas == nil {
-		return nil
-	}
-	if m := mountOf(s.account.Mounts, name); m != nil {
-		return s.quotas.mounts[m.Path]
-	}
-	return s.quotas.home
-}
 
 // quota is the quota of one session's account for the directory top, without the mounts below it.
 type quota struct {
@@ -111,121 +88,6 @@ const (
 	maxCounted = 5_000_000 // entries
 	maxPending = 1000      // changes of one tree at once
 )
-
-// openQuotas returns the quotas of an account, and counts what there is no count of yet. It returns nil if the account
-// has none. A mount that can't be counted does not refuse the login; mountErr says which, and which storages are
-// missing.
-func (s *Server) openQuotas(ctx context.Context, a *Account, user string) (all *quotas, mountErr, err error) {
-	if tree, ok := a.FS.(MountFs); ok {
-		mountErr = tree.Missing()
-	}
-	if a.Quota != (Quota{}) {
-		home, err := s.openQuota(ctx, &quota{files: a.FS, top: "/", apart: a.Mounts, key: stateKey("quota", user), limit: a.Quota})
-		if err != nil {
-			return nil, nil, err
-		}
-		all = &quotas{home: home}
-	}
-	for _, m := range a.Mounts {
-		if m.Quota == (Quota{}) {
-			continue
-		}
-		if all == nil {
-			all = &quotas{}
-		}
-		if all.mounts == nil {
-			all.mounts = map[string]*quota{}
-		}
-		q := &quota{files: a.FS, top: m.Path, apart: a.Mounts, key: stateKey("quota", user+"\x00"+m.Path), limit: m.Quota}
-		if all.mounts[m.Path], err = s.openQuota(ctx, q); err != nil {
-			if !errors.Is(err, syscall.ENODEV) { // else it is missing
-				mountErr = errors.Join(mountErr, fmt.Errorf("%s: %w", m.Path, err))
-			}
-			q.err = errTally
-			all.mounts[m.Path] = q
-		}
-	}
-	return all, mountErr, nil
-}
-
-// openQuota returns q after counting its files, if there is no count yet.
-func (s *Server) openQuota(ctx context.Context, q *quota) (*quota, error) {
-	q.srv = s
-	_, version, err := readState[tally](ctx, q.state(), q.key)
-	if err == nil && version != "" {
-		return q, nil
-	}
-	if err != nil {
-		return nil, &filesError{fmt.Errorf("what is used of the quota can't be read: %w", err)}
-	}
-	var counted tally
-	if err := q.count(ctx, &counted); err != nil {
-		return nil, &filesError{fmt.Errorf("they can't be counted for the quota: %w", err)}
-	}
-	_, err = updateState(ctx, q.state(), q.key, func(t *tally) error {
-		if t.Files != 0 || t.Bytes != 0 || t.Pending != nil {
-			return errUnchanged // another session has counted
-		}
-		*t = counted
-		return nil
-	})
-	if err != nil {
-		return nil, &filesError{fmt.Errorf("the count for the quota can't be stored: %w", err)}
-	}
-	return q, nil
-}
-
-func (q *quota) state() State { return q.srv.set.Load().State }
-
-// count counts the files of the tree, without those in mounts. It follows no links.
-func (q *quota) count(ctx context.Context, t *tally) error {
-	l := &describer{fs: q.files}
-	dirs := []string{q.top}
-	for seen := 0; len(dirs) > 0; {
-		dir := dirs[len(dirs)-1]
-		dirs = dirs[:len(dirs)-1]
-		r, err := l.dir(dir)
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-				continue
-			}
-			return err
-		}
-		for err == nil && ctx.Err() == nil {
-			var e ftp.Entry
-			if _, err = r.next(&e); err != nil {
-				break
-			}
-			if seen++; seen > maxCounted {
-				err = fmt.Errorf("there are more than %d", maxCounted)
-			}
-			switch {
-			case isPartial(e.Name):
-			case e.Type == ftp.DirEntry:
-				if d := path.Join(dir, e.Name); !q.isApart(d) {
-					dirs = append(dirs, d)
-				}
-			case e.Type == ftp.FileEntry:
-				t.Files++
-				t.Bytes += max(0, e.Size)
-			}
-		}
-		_ = r.Close()
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		// A directory may be removed before it is read.
-		if !errors.Is(err, io.EOF) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-			return err
-		}
-	}
-	return nil
-}
-
-// isApart reports whether a directory is a mount.
-func (q *quota) isApart(dir string) bool {
-	return slices.ContainsFunc(q.apart, func(m Mount) bool { return m.Path == dir })
-}
 
 // used returns what the tree contains, pending changes included.
 func (q *quota) used(ctx context.Context) (tally, error) {
@@ -502,23 +364,4 @@ func sizeIn(fi fs.FileInfo) int64 {
 		return -1
 	}
 	return fi.Size()
-}
-
-// siteQuota shows the quota for the working directory, and what is used of it.
-func (s *session) siteQuota(string) ftp.Reply {
-	q, in := s.quotaAt(s.cwd), s.inMount(s.cwd)
-	if q == nil {
-		return ftp.NewReply(200, "You have no quota"+in+".")
-	}
-	t, err := q.used(s.ctx())
-	if err != nil {
-		return ftp.NewReply(451, "What is used of the quota can't be found out now. Try again in a moment.")
-	}
-	part := func(used, limit int64, what string) string {
-		if limit <= 0 {
-			return fmt.Sprintf(" %d %s used, no limit", used, what)
-		}
-		return fmt.Sprintf(" %d of %d %s used", used, limit, what)
-	}
-	return ftp.NewReply(200, "Your quota"+in+":", part(t.Bytes, q.limit.Bytes, "bytes"), part(t.Files, q.limit.Files, "files"), "End")
 }
