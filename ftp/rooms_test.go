@@ -87,8 +87,8 @@ var cmdRooms = []struct {
 	{name: "docs", isVerb: true, may: "term verb verb/flags connect"},
 	{name: "passwd", isVerb: true, may: "term verb verb/flags local users /ftp /ftp/server"},
 	{name: "admin", isVerb: true, may: "term verb verb/flags storage sessions control /ftp"},
-	{name: "serve/settings", may: "acmecert outbox verb verb/flags local storage users /ftp"},
-	{name: "serve", isVerb: true, may: "term verb verb/flags local target users web acmecert sessions metrics console outbox control gate explain watch connect storage systemd runas serve/settings /ftp /ftp/dtp /ftp/server /fsroot"},
+	{name: "serve/settings", may: "acmecert outbox verb verb/flags local storage users /ftp /fsroot/mountfs"},
+	{name: "serve", isVerb: true, may: "term verb verb/flags local target users web acmecert sessions metrics console outbox control gate explain watch connect storage systemd runas serve/settings /ftp /ftp/dtp /ftp/server /fsroot /fsroot/mountfs"},
 	{name: "shell", isVerb: true, may: "term verb verb/flags local target record explain meter watch connect /ftp /ftp/client"},
 
 	{name: "verb/verbtest", may: "verb verb/flags local /ftp /ftp/client /ftp/ftptest /ftp/internal/testutil"},

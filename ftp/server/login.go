@@ -63,7 +63,7 @@ func (s *session) logIn(verb, password string) ftp.Reply {
 			s.emitRefused(ftp.Printable(clip(login.User, 64))+": "+noHome.Error(), ftp.ReasonHome)
 		}
 		if noMounts != nil && s.account != nil {
-			s.emitRefused(ftp.Printable(clip(login.User, 64))+": "+strings.ReplaceAll(noMounts.Error(), "\n", "; "), ftp.ReasonOther)
+			s.emitRefused(ftp.Printable(clip(login.User, 64))+": mounts are not available: "+strings.ReplaceAll(noMounts.Error(), "\n", "; "), ftp.ReasonOther)
 		}
 		if r.Code == 230 && login.Certified {
 			return ftp.NewReply(232, "Welcome: your certificate is enough.")

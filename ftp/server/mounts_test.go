@@ -376,7 +376,7 @@ func TestUnavailableMount(t *testing.T) {
 	await(t, func() bool {
 		mu.Lock()
 		defer mu.Unlock()
-		return slices.Equal(why, []string{"u: /gone: the partner is away"})
+		return slices.Equal(why, []string{"u: mounts are not available: /gone: the partner is away"})
 	})
 	if got := fmt.Sprint(c.lines("NLST")); got != "[f gone]" && got != "[gone f]" {
 		t.Errorf("NLST: %s", got)

@@ -114,6 +114,9 @@ func (cf *config) describe() string {
 		if !ok {
 			what = " may " + a.May()
 		}
+		if n := len(a.Mounts); n > 0 {
+			what += fmt.Sprintf(" (mounts: %d)", n)
+		}
 		if a.Anyone {
 			anyone = "anyone" + what
 			continue
@@ -136,7 +139,7 @@ func (cf *config) describe() string {
 func (cf *config) invite(url string, roots *roots, t tlsBanner) string {
 	who := cf.Users[0]
 	for _, a := range cf.Users {
-		if permsOf(a).Has(server.PermRead) && (a.Anyone || !permsOf(who).Has(server.PermRead)) {
+		if permsOf(a.Perms).Has(server.PermRead) && (a.Anyone || !permsOf(who.Perms).Has(server.PermRead)) {
 			who = a
 		}
 	}
@@ -146,10 +149,10 @@ func (cf *config) invite(url string, roots *roots, t tlsBanner) string {
 	}
 	as := strings.Replace(url, "://", "://"+login, 1)
 	url = strings.Replace(url, "ftpes://", "ftp://", 1) // t.curl has --ssl-reqd, which means the same
-	if !permsOf(who).Has(server.PermRead) {
+	if !permsOf(who.Perms).Has(server.PermRead) {
 		return fmt.Sprintf("upload to it:\n  curl %s-T FILE %s\n  miniftp put %sFILE %s\n", option, url, t.miniftp, as)
 	}
-	files, lease, _, err := roots.of(cf.Config, who).try()
+	files, lease, _, err := roots.of(cf.Trees(who)[0]).try(roots.ctx)
 	if err != nil {
 		return ""
 	}

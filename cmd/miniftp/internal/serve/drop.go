@@ -96,49 +96,57 @@ func (cf *config) unreadable() (warnings []string) {
 // checkRoots warns of directories that the user can't open, or not write to although clients may. It returns an error if
 // no root of any client can be opened.
 func (s *serving) checkRoots() error {
-	var failed []error
+	type refusedTree struct {
+		tree settings.Tree
+		err  error
+	}
+	var failed []refusedTree
 	opened := false
 	seen := map[string]bool{}
-	for _, a := range s.cf.Users {
-		spec := s.cf.RootOf(a)
+	for _, t := range s.cf.AllTrees() {
+		spec := t.Spec()
 		if !isDirectory(spec) {
-			opened = true // it was opened before, and has nothing to do with the user
+			opened = opened || t.Mount == nil // it was opened before, and has nothing to do with the user
 			continue
 		}
-		if err := s.asUser(spec, a); err != nil {
+		if err := s.asUser(spec, t); err != nil {
 			if !seen[spec] {
-				failed = append(failed, err)
+				failed = append(failed, refusedTree{t, err})
 			}
 		} else {
-			opened = true
+			opened = opened || t.Mount == nil
 		}
 		seen[spec] = true
 	}
 	if !opened && len(failed) > 0 {
-		return failed[0]
+		return failed[0].err
 	}
-	for _, err := range failed {
-		s.warn(err.Error() + ": logins are refused until user " + ftp.Printable(s.cf.user.Name) + " can open it")
+	for _, f := range failed {
+		what := ": logins are refused"
+		if f.tree.Mount != nil {
+			what = ": " + f.tree.Owner() + " can't be entered"
+		}
+		s.warn(f.err.Error() + what + " until user " + ftp.Printable(s.cf.user.Name) + " can open it")
 	}
 	return nil
 }
 
 // asUser returns an error if the root of a client can't be opened, and warns if it can't be written to.
-func (s *serving) asUser(spec string, a *settings.Account) error {
-	files, lease, tried, err := s.roots.of(s.cf.Config, a).try()
+func (s *serving) asUser(spec string, t settings.Tree) error {
+	files, lease, tried, err := s.roots.of(t).try(s.roots.ctx)
 	if err != nil {
 		return verb.LocalProblem(tried, err)
 	}
 	if files == nil { // it is made at the first login
 		if err := local.MayCreate(spec); err != nil {
-			s.warn("the root of user " + ftp.Printable(a.Name) + " does not exist, and " + ftp.Printable(s.cf.user.Name) + ", as whom the server runs, may not make it in " + ftp.Printable(tried))
+			s.warn("the root of " + t.Owner() + " does not exist, and " + ftp.Printable(s.cf.user.Name) + ", as whom the server runs, may not make it in " + ftp.Printable(tried))
 		}
 		return nil
 	}
 	_ = lease.Close()
-	if a.Writes() {
+	if t.Writes() {
 		if err := local.MayCreate(filepath.Join(spec, "file")); err != nil {
-			s.warn("user " + ftp.Printable(a.Name) + " may write to " + ftp.Printable(spec) + ", but " + ftp.Printable(s.cf.user.Name) + ", as whom the server runs, may not")
+			s.warn("user " + ftp.Printable(t.Name) + " may write to " + ftp.Printable(spec) + ", but " + ftp.Printable(s.cf.user.Name) + ", as whom the server runs, may not")
 		}
 	}
 	return nil

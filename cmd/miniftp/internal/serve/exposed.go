@@ -21,12 +21,12 @@ import (
 // replaces holds the permissions that let a user replace a file.
 const replaces = server.PermOverwrite | server.PermDelete | server.PermRename
 
-// nestingOf returns the Nesting of the root directories of the users for whom match returns true.
-func (cf *config) nestingOf(match func(*settings.Account) bool) *fsroot.Nesting {
+// nestingOf returns the Nesting of the directories, roots and mounts, for which match returns true.
+func (cf *config) nestingOf(match func(settings.Tree) bool) *fsroot.Nesting {
 	var dirs []string
 	seen := map[string]bool{}
-	for _, a := range cf.Users {
-		if spec := cf.RootOf(a); match(a) && isDirectory(spec) && !seen[spec] {
+	for _, t := range cf.AllTrees() {
+		if spec := t.Spec(); match(t) && isDirectory(spec) && !seen[spec] {
 			seen[spec] = true
 			dirs = append(dirs, spec)
 		}
@@ -37,24 +37,24 @@ func (cf *config) nestingOf(match func(*settings.Account) bool) *fsroot.Nesting 
 // exposed warns of files that a configuration may expose by accident. If users could replace a file that
 // the server depends on, that is a mistake rather than a warning.
 func (cf *config) exposed() {
-	served := cf.nestingOf(func(*settings.Account) bool { return true })
+	served := cf.nestingOf(func(settings.Tree) bool { return true })
 	cf.rootsInRoots(served)
 	for _, s := range cf.secrets() {
 		var perm server.Perm
 		at := ""
 		for dir, _, ok := served.Outer(s.file); ok; dir, _, ok = served.Outer(dir) {
-			for _, a := range cf.Users {
-				if cf.RootOf(a) == dir {
-					perm |= permsOf(a)
+			for _, t := range cf.AllTrees() {
+				if t.Spec() == dir {
+					perm |= permsOf(t.Perms())
 				}
 			}
 			if at == "" {
 				at = dir
 			}
 		}
-		for _, a := range cf.Users {
-			if spec := cf.RootOf(a); storage.Holds(spec, s.file) {
-				perm |= permsOf(a)
+		for _, t := range cf.AllTrees() {
+			if spec := t.Spec(); storage.Holds(spec, s.file) {
+				perm |= permsOf(t.Perms())
 				at = spec
 			}
 		}
@@ -76,8 +76,8 @@ func (cf *config) exposed() {
 func (cf *config) rootsInRoots(served *fsroot.Nesting) {
 	inner := map[string][]string{}
 	seen := map[string]bool{}
-	for _, a := range cf.Users {
-		spec := cf.RootOf(a)
+	for _, t := range cf.AllTrees() {
+		spec := t.Spec()
 		if seen[spec] || !isDirectory(spec) {
 			continue
 		}
@@ -135,7 +135,7 @@ func (cf *config) secrets() []secret {
 	if home, err := os.UserHomeDir(); err == nil {
 		file := filepath.Join(home, ".netrc")
 		if _, err := os.Lstat(file); err == nil {
-			read := slices.ContainsFunc(cf.Users, func(a *settings.Account) bool { return connect.IsRemote(cf.RootOf(a)) })
+			read := slices.ContainsFunc(cf.AllTrees(), func(t settings.Tree) bool { return connect.IsRemote(t.Spec()) })
 			all = append(all, secret{file: file, what: "which holds passwords", setting: &cf.Root, onlyRead: !read})
 		}
 	}
@@ -145,9 +145,9 @@ func (cf *config) secrets() []secret {
 // usersOf returns the names of the users of a root, shortened if there are many.
 func (cf *config) usersOf(spec string) string {
 	var names []string
-	for _, a := range cf.Users {
-		if cf.RootOf(a) == spec {
-			names = append(names, ftp.Printable(a.Name))
+	for _, t := range cf.AllTrees() {
+		if name := ftp.Printable(t.Name); t.Spec() == spec && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	if len(names) > 4 {

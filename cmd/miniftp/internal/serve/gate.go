@@ -94,7 +94,7 @@ func (cf *config) quarantine() *gate.Quarantine {
 		cf.Blame(&cf.GateQuarantine, verb.LocalProblem(cf.GateQuarantine, err))
 		return nil
 	}
-	served := cf.nestingOf(func(*settings.Account) bool { return true })
+	served := cf.nestingOf(func(settings.Tree) bool { return true })
 	// The directory itself may be a root: ask about a file in it.
 	if root, _, ok := served.Outer(filepath.Join(dir, "file")); ok {
 		cf.Wrong(&cf.GateQuarantine, "%s is in %s, which is served: use another directory", ftp.Printable(cf.GateQuarantine), ftp.Printable(root))
@@ -109,9 +109,9 @@ func (cf *config) checkGated() {
 		return
 	}
 	var seen []string
-	for _, a := range cf.Users {
-		spec := cf.RootOf(a)
-		if !a.Writes() || !connect.IsRemote(spec) && storage.HoldsBack(spec) || slices.Contains(seen, spec) {
+	for _, t := range cf.AllTrees() {
+		spec := t.Spec()
+		if !t.Writes() || !connect.IsRemote(spec) && storage.HoldsBack(spec) || slices.Contains(seen, spec) {
 			continue
 		}
 		seen = append(seen, spec)

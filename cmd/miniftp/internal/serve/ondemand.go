@@ -15,13 +15,13 @@ import (
 	"miniftp/cmd/miniftp/internal/storage"
 )
 
-// of returns the tree of a user.
-func (r *roots) of(cf *settings.Config, a *settings.Account) *servedTree {
-	t := r.get(cf.RootOf(a))
-	base, below, ok := cf.OnDemand(a)
+// of returns a tree of a user.
+func (r *roots) of(of settings.Tree) *servedTree {
+	t := r.get(of.Spec())
+	base, below, ok := of.OnDemand()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.onDemand, t.mode, t.base, t.below = ok, a.NewDirMode(), "", ""
+	t.onDemand, t.mode, t.base, t.below = ok, of.NewDirMode(), "", ""
 	if ok && !isDirectory(t.spec) {
 		t.base, t.below = base, below
 	}
@@ -67,18 +67,18 @@ func (t *servedTree) makeDirectory() error {
 
 // try checks whether a session could get the files, without making anything. It returns files and a lease, or nil if they do not exist
 // yet but can be made, or an error with the root that it is about.
-func (t *servedTree) try() (files afero.Fs, lease io.Closer, spec string, err error) {
+func (t *servedTree) try(ctx context.Context) (files afero.Fs, lease io.Closer, spec string, err error) {
 	t.mu.Lock()
 	base := t.base
 	t.mu.Unlock()
 	if base != "" { // one request for all users
-		_, shared, err := t.roots.get(base).acquire(t.roots.ctx)
+		_, shared, err := t.roots.get(base).acquire(ctx)
 		if err == nil {
 			_ = shared.Close()
 		}
 		return nil, nil, base, err
 	}
-	files, lease, err = t.acquire(t.roots.ctx)
+	files, lease, err = t.acquire(ctx)
 	if !errors.Is(err, fs.ErrNotExist) || !t.made() {
 		return files, lease, t.spec, err
 	}
@@ -107,12 +107,14 @@ func (r *roots) openBelow(ctx context.Context, base, below string) (afero.Fs, io
 	return sub, closers{closer, lease}, nil
 }
 
-// closers closes all.
+// closers closes all of them that are not nil.
 type closers []io.Closer
 
 func (all closers) Close() (err error) {
 	for _, c := range all {
-		err = errors.Join(err, c.Close())
+		if c != nil {
+			err = errors.Join(err, c.Close())
+		}
 	}
 	return err
 }
@@ -152,8 +154,8 @@ func (t *servedTree) sweptOnDemand() bool {
 // bases returns the buckets that contain roots on demand.
 func bases(cf *config) map[string]bool {
 	all := map[string]bool{}
-	for _, a := range cf.Users {
-		if base, _, ok := cf.OnDemand(a); ok && storage.HasDirectories(base) && !isDirectory(base) {
+	for _, t := range cf.AllTrees() {
+		if base, _, ok := t.OnDemand(); ok && storage.HasDirectories(base) && !isDirectory(base) {
 			all[base] = true
 		}
 	}

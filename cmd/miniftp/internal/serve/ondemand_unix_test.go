@@ -96,7 +96,7 @@ func TestOnDemandInARoot(t *testing.T) {
 	cf := &config{Config: settings.FromFile(verbtest.WriteFile(t, filepath.Join(dir, "m.toml"),
 		fmt.Sprintf("root = %q\n[users.admin]\npassword = 'x'\nroot = %q\n[users.bob]\npassword = 'x'\n[users.eve]\npassword = 'x'\n", srv+"/{user}", srv)))}
 	r.nest(fsroot.NewNesting([]string{srv}))
-	tree := r.of(cf.Config, cf.User("bob"))
+	tree := r.of(cf.Trees(cf.User("bob"))[0])
 	files, lease, err := tree.login(t.Context())
 	if err != nil || namesIn(t, files) != "" {
 		t.Fatal(err)
@@ -111,7 +111,7 @@ func TestOnDemandInARoot(t *testing.T) {
 	if err := os.Symlink(out, filepath.Join(srv, "eve")); err != nil {
 		t.Fatal(err)
 	}
-	if files, _, err := r.of(cf.Config, cf.User("eve")).login(t.Context()); err == nil {
+	if files, _, err := r.of(cf.Trees(cf.User("eve"))[0]).login(t.Context()); err == nil {
 		t.Errorf("a link was followed; the root holds %s", namesIn(t, files))
 	}
 	for _, t := range r.trees {

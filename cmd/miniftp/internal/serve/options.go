@@ -4,22 +4,16 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/spf13/afero"
-
-	"miniftp/cmd/miniftp/internal/connect"
 	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/runas"
 	"miniftp/cmd/miniftp/internal/serve/settings"
-	"miniftp/cmd/miniftp/internal/storage"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/fsroot"
@@ -225,69 +219,4 @@ func (cf *config) networks(field *[]string) []netip.Prefix {
 		cf.Wrong(field, "%v", err)
 	}
 	return all
-}
-
-// static returns the accounts with their files, which roots opens at each login. A root or home that only
-// one user has is a warning if it can't be used, so that the others can still log in.
-func (cf *config) static(roots *roots) server.Static {
-	static := server.Static{}
-	allUsers := doubtsOf(settings.Words(cf.AcceptUpload))
-	for _, a := range cf.Users {
-		tree := roots.of(cf.Config, a)
-		files, lease, spec, err := tree.try()
-		if err != nil {
-			cf.rootFailed(a, spec, err)
-		} else if files != nil {
-			if a.Home != "" {
-				if fi, err := files.Stat(a.Home); err != nil || !fi.IsDir() {
-					cf.Warn("%s: user %s: home %q is not a directory below %q: sessions begin in /", cf.UserFrom(a, &a.Home), ftp.Printable(a.Name), a.Home, ftp.MaskURL(cf.RootOf(a)))
-				}
-			}
-			_ = lease.Close()
-		}
-		if a.Expired(time.Now()) {
-			cf.Warn("%s: user %s: the account has expired: logins are refused", cf.UserFrom(a, &a.Expires), ftp.Printable(a.Name))
-		}
-		if at := cf.RootOf(a); a.Umask != 0 && (connect.IsRemote(at) || !isDirectory(at) && storage.HasDirectories(at)) {
-			cf.Warn("%s: user %s: umask has no effect in %s, where files have no permissions of this system", cf.UserFrom(a, &a.Umask), ftp.Printable(a.Name), ftp.MaskURL(at))
-		}
-		writes := a.Writes()
-		if spec := cf.RootOf(a); writes && !connect.IsRemote(spec) && !storage.Writable(spec) {
-			cf.Warn("%s: user %s may write, but %s can't be changed", cf.UserFrom(a, &a.Perms), ftp.Printable(a.Name), ftp.Printable(spec))
-		}
-		static[a.Name] = server.User{Password: a.Password, Anyone: a.Anyone, Account: server.Account{
-			Open: func(ctx context.Context) (afero.Fs, io.Closer, error) {
-				files, lease, err := tree.login(ctx)
-				if err == nil && !writes { // a second barrier besides the permissions
-					files = fsroot.ReadOnly(files)
-				}
-				return files, lease, err
-			},
-			Home: a.Home, Perm: permsOf(a), RateDown: a.Down, RateUp: a.Up,
-			Quota:       server.Quota{Bytes: a.Quota, Files: a.QuotaFiles},
-			MaxSessions: a.Sessions, Networks: a.Networks, FXP: a.FXP, Expires: a.Expires, Umask: a.Umask,
-			Accept: doubtsOf(a.Accept) | allUsers, Compat: cf.compatOf(a),
-		}}
-	}
-	for _, a := range cf.Rootless {
-		static[a.Name] = server.User{Password: a.Password, Anyone: a.Anyone, Account: server.Account{
-			Open: func(context.Context) (afero.Fs, io.Closer, error) { return nil, nil, a.WhyRootless() },
-		}}
-	}
-	return static
-}
-
-// rootFailed records that a user's root, or for one on demand its parent spec, can't be opened. For the root of the server that is a mistake,
-// unless it is below a directory in which users may write, who may have removed it.
-func (cf *config) rootFailed(a *settings.Account, spec string, err error) {
-	err = rootProblem(spec, err)
-	_, _, nested := cf.nesting.Outer(spec)
-	switch {
-	case verb.ExitCode(err) != verb.ExitUsage && (a.Root != "" || isDirectory(spec) && nested || cf.Own(a, spec)):
-		cf.Warn("%s: user %s: %s: logins are refused until it can be opened", cf.UserFrom(a, &a.Root), ftp.Printable(a.Name), ftp.Printable(err.Error()))
-	case a.Root != "":
-		cf.Problem(cf.LocatedUser(a, &a.Root, err))
-	case !slices.ContainsFunc(cf.Problems, func(p error) bool { return strings.HasSuffix(p.Error(), err.Error()) }):
-		cf.Blame(&cf.Root, err)
-	}
 }

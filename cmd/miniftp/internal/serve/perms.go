@@ -19,9 +19,9 @@ var perms = map[string]server.Perm{
 	"change":    server.PermChange,
 }
 
-// permsOf returns the permissions of a user.
-func permsOf(a *settings.Account) (all server.Perm) {
-	for _, word := range a.Perms {
+// permsOf returns the permissions that words of package settings name.
+func permsOf(words []string) (all server.Perm) {
+	for _, word := range words {
 		all |= perms[word]
 	}
 	return all

@@ -23,7 +23,7 @@ func TestPermissions(t *testing.T) {
 	for word, want := range map[string]server.Perm{"ro": server.ReadOnly, "rw": server.ReadWrite, "drop": server.DropBox} {
 		cf := parsed(t, "--user", "a:b:"+word)
 		a := cf.User("a")
-		if got := permsOf(a); got != want || a.May() != word || a.Writes() != (want&^server.ReadOnly != 0) {
+		if got := permsOf(a.Perms); got != want || a.May() != word || a.Writes() != (want&^server.ReadOnly != 0) {
 			t.Errorf("%s: %v, %s, %v", word, got, a.May(), a.Writes())
 		}
 	}

@@ -21,7 +21,7 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 		return server.Options{}, nil
 	}
 	o := cf.options()
-	cf.nesting = cf.nestingOf((*settings.Account).Writes)
+	cf.nesting = cf.nestingOf(settings.Tree.Writes)
 	if len(cf.Problems) == 0 { // else users may be missing, and a reload keeps the current ones
 		roots.nest(cf.nesting)
 	}

@@ -100,8 +100,8 @@ const stateTime = 30 * time.Second
 // may upload. Trees that cf does not name are no longer swept.
 func (r *roots) keepSwept(srv *server.Server, cf *config) {
 	writable := map[string]bool{}
-	for _, a := range cf.Users {
-		if spec := cf.RootOf(a); a.Writes() && !connect.IsRemote(spec) && storage.Sweeps(spec) { // another server sweeps its own files
+	for _, t := range cf.AllTrees() {
+		if spec := t.Spec(); t.Writes() && !connect.IsRemote(spec) && storage.Sweeps(spec) { // another server sweeps its own files
 			writable[spec] = true
 		}
 	}
@@ -124,8 +124,8 @@ func (r *roots) keepSwept(srv *server.Server, cf *config) {
 // memory keep their files, because a later reload may name them again.
 func (r *roots) retire(cf *config) {
 	used := bases(cf)
-	for _, a := range cf.Users {
-		used[cf.RootOf(a)] = true
+	for _, t := range cf.AllTrees() {
+		used[t.Spec()] = true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

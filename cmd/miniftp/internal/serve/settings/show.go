@@ -38,6 +38,7 @@ func (cf *Config) Show() (all []Shown) {
 				all = append(all, Shown{Key: "users." + users.QuotedKey(a.Name) + "." + k.name, Value: v, From: cf.UserFrom(a, k.field)})
 			}
 		}
+		all = append(all, cf.showMounts(a)...)
 	}
 	return all
 }

@@ -32,10 +32,10 @@ func expand(template string, a *Account) string {
 	return strings.NewReplacer("{user}", a.Name, "{group}", a.Group).Replace(template)
 }
 
-// OnDemand reports whether the root of a user has a placeholder. Such a root is made at the first login and is open only while
+// OnDemand reports whether a root or a mount has a placeholder. Such a root is made at the first login and is open only while
 // there are sessions. It is the directory below of the root base: of its parent or, in a bucket, of what comes before the placeholder.
-func (cf *Config) OnDemand(a *Account) (base, below string, ok bool) {
-	template := cf.Template(a)
+func (t Tree) OnDemand() (base, below string, ok bool) {
+	template, a := t.template, t.Account
 	first := placeholders.FindStringIndex(template)
 	switch {
 	case first == nil:
@@ -53,9 +53,9 @@ func (cf *Config) OnDemand(a *Account) (base, below string, ok bool) {
 }
 
 // Own reports whether a directory, which is the root on demand of a user or its parent, is not that of other users.
-func (cf *Config) Own(a *Account, dir string) bool {
-	_, _, ok := cf.OnDemand(a)
-	return ok && (dir == cf.RootOf(a) || placeholders.MatchString(filepath.Dir(cf.Template(a))))
+func (t Tree) Own(dir string) bool {
+	_, _, ok := t.OnDemand()
+	return ok && (dir == t.Spec() || placeholders.MatchString(filepath.Dir(t.template)))
 }
 
 // checkTemplates records roots whose placeholders can't be replaced as mistakes. It moves the users whose names can't be in their roots
@@ -69,7 +69,7 @@ func (cf *Config) checkTemplates() {
 		if err := checkTemplate(a.Root); err != nil {
 			cf.Problem(cf.LocatedUser(a, &a.Root, err))
 		}
-		a.rootless = cf.checkName(a)
+		a.rootless = checkName(Tree{Account: a, template: cf.Template(a)})
 		if a.rootless == nil {
 			rest = append(rest, a)
 			continue
@@ -100,8 +100,8 @@ func checkTemplate(root string) error {
 
 // checkName returns an error if the name of the user or the group would be in the path of the root and could lead elsewhere than to one
 // directory.
-func (cf *Config) checkName(a *Account) error {
-	template := cf.Template(a)
+func checkName(t Tree) error {
+	template, a := t.template, t.Account
 	for _, placeholder := range placeholders.FindAllString(template, -1) {
 		name := expand(placeholder, a)
 		err := badElement(name)

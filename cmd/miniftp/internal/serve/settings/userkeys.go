@@ -21,26 +21,17 @@ var presets = map[string][]string{"ro": {"read", "list"}, "rw": permissions, "dr
 
 // preset returns the name of the preset that equals the permissions, or "" if none does.
 func (a *Account) preset() string {
-	for word, perms := range presets {
-		if slices.Equal(perms, a.Perms) {
-			return word
-		}
+	if word := May(a.Perms); presets[word] != nil {
+		return word
 	}
 	return ""
 }
 
 // May returns what a user may do: ro, rw, drop, or a list of permissions.
-func (a *Account) May() string {
-	if word := a.preset(); word != "" {
-		return word
-	}
-	return strings.Join(a.Perms, ", ")
-}
+func (a *Account) May() string { return May(a.Perms) }
 
 // Writes reports whether a user may change anything.
-func (a *Account) Writes() bool {
-	return slices.ContainsFunc(a.Perms, func(perm string) bool { return !slices.Contains(presets["ro"], perm) })
-}
+func (a *Account) Writes() bool { return writes(a.Perms) }
 
 // userKey is a key of [users.NAME].
 type userKey struct {
@@ -54,12 +45,15 @@ type userKey struct {
 	shown     func() any // the value for config show, or nil to leave the key out
 }
 
+// mountsKey is the key of the table of mounts in that of a user.
+const mountsKey = "mounts"
+
 // userKeys returns the keys of [users.NAME], which set the fields of a.
 func userKeys(a *Account) []userKey {
 	return []userKey{
 		{field: &a.Password, name: "password", set: setText(&a.Password), shown: a.shownPassword, doc: "a hash of `miniftp passwd`, or the password itself", otherwise: "the one in the users file"},
 		{field: &a.Group, name: "group", set: setText(&a.Group), shown: unlessZero(&a.Group), doc: "the group of the user: its keys, in `[groups.NAME]`, are the defaults for those that the user does not have", otherwise: "none"},
-		{field: &a.Perms, name: "perm", lifts: ftp.ReasonPermission, set: a.setPerms, shown: func() any { return a.May() }, doc: "`\"ro\"`, `\"rw\"`, `\"drop\"` (upload only), or a list of `" + strings.Join(permissions, "`, `") + "`", otherwise: "`\"rw\"`; for anonymous `\"ro\"`"},
+		{field: &a.Perms, name: "perm", lifts: ftp.ReasonPermission, set: setPerms(&a.Perms), shown: func() any { return a.May() }, doc: "`\"ro\"`, `\"rw\"`, `\"drop\"` (upload only), or a list of `" + strings.Join(permissions, "`, `") + "`", otherwise: "`\"rw\"`; for anonymous `\"ro\"`"},
 		{field: &a.Root, name: "root", root: true, set: setText(&a.Root), doc: "what the user sees: a directory or another storage, as in the `root` of the server; `{user}` and `{group}` in it are replaced by the names of the user and the group", otherwise: "the `root` of the server"},
 		{field: &a.Home, name: "home", lifts: ftp.ReasonHome, set: setText(&a.Home), shown: unlessZero(&a.Home), doc: "the directory in which a session begins, below root", otherwise: "`\"/\"`"},
 		{field: &a.Down, name: "rate-down", set: setRate(&a.Down), shown: unlessZero(&a.Down), doc: "limit in bytes per second of one session, to the client: `\"2M\"`", otherwise: "no limit"},
@@ -224,26 +218,28 @@ func (a *Account) NewDirMode() fs.FileMode {
 	return 0o777 &^ a.Umask
 }
 
-func (a *Account) setPerms(raw any) error {
-	if s, ok := raw.(string); ok && presets[s] != nil {
-		a.Perms = presets[s]
+func setPerms(to *[]string) func(raw any) error {
+	return func(raw any) error {
+		if s, ok := raw.(string); ok && presets[s] != nil {
+			*to = presets[s]
+			return nil
+		}
+		list, err := readTexts(raw)
+		bad := fmt.Errorf(`must be "ro", "rw", "drop" or a list of %s`, strings.Join(permissions, ", "))
+		if err != nil {
+			return bad
+		}
+		if len(list) == 0 {
+			return fmt.Errorf("empty list: %w", bad)
+		}
+		for _, name := range list {
+			if !slices.Contains(permissions, name) {
+				return fmt.Errorf("%s: %w", ftp.Printable(name), bad)
+			}
+		}
+		*to = slices.DeleteFunc(slices.Clone(permissions), func(perm string) bool { return !slices.Contains(list, perm) })
 		return nil
 	}
-	list, err := readTexts(raw)
-	bad := fmt.Errorf(`must be "ro", "rw", "drop" or a list of %s`, strings.Join(permissions, ", "))
-	if err != nil {
-		return bad
-	}
-	if len(list) == 0 {
-		return fmt.Errorf("empty list: %w", bad)
-	}
-	for _, name := range list {
-		if !slices.Contains(permissions, name) {
-			return fmt.Errorf("%s: %w", ftp.Printable(name), bad)
-		}
-	}
-	a.Perms = slices.DeleteFunc(slices.Clone(permissions), func(perm string) bool { return !slices.Contains(list, perm) })
-	return nil
 }
 
 // Networks parses networks and single addresses, separated by commas.

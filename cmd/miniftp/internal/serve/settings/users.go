@@ -38,12 +38,14 @@ type Account struct {
 	Expires    time.Time
 	Umask      fs.FileMode
 
+	Mounts []*Mount
+
 	rootless error // why the name can't be in the root
 
 	expires string      // as it is written
 	umask   string      // as it is written, "" if it is not set
 	from    string      // where the password comes from, for people: --user, users:3, miniftp.toml:12
-	lines   map[any]int // lines in the configuration file by pointer to the field; that of the table by a itself
+	lines   map[any]int // lines in the configuration file by pointer to the field; that of the table by a itself, that of a mount by the mount
 }
 
 // shown returns the name with control characters replaced.
@@ -62,6 +64,7 @@ func (cf *Config) collectUsers(c *cli.Context) {
 	cf.decideAnonymous(cf.namesUsers(c))
 	cf.readFXP()
 	cf.checkTemplates()
+	cf.checkMounts()
 	for _, a := range cf.Users {
 		if a.Perms == nil && a.lines[&a.Perms] == 0 {
 			a.Perms = presets["rw"]
@@ -153,14 +156,24 @@ func (cf *Config) fileUsers() {
 
 // userKey reads one key of a user or of a group, and reports whether it has no mistake.
 func (cf *Config) userKey(a *Account, k fileKey) bool {
-	var known []string
+	if k.path[2] == mountsKey {
+		return cf.mountKey(a, k)
+	}
+	keys := userKeys(a)
 	what := strings.TrimSuffix(k.path[0], "s") // user or group
-	for _, u := range userKeys(a) {
-		if what == "group" && slices.Contains(notInGroups, u.name) {
-			continue
-		}
+	if what == "group" {
+		keys = slices.DeleteFunc(keys, func(u userKey) bool { return slices.Contains(notInGroups, u.name) })
+	}
+	return cf.keyOf(a, keys, what, k, 2)
+}
+
+// keyOf reads a key of a table, which is one of keys and has its name at that position of the path. It reports whether
+// the key has no mistake.
+func (cf *Config) keyOf(a *Account, keys []userKey, what string, k fileKey, at int) bool {
+	var known []string
+	for _, u := range keys {
 		known = append(known, u.name)
-		if len(k.path) != 3 || k.path[2] != u.name {
+		if len(k.path) != at+1 || k.path[at] != u.name {
 			continue
 		}
 		if k.value == nil {
@@ -170,12 +183,12 @@ func (cf *Config) userKey(a *Account, k fileKey) bool {
 		if err := u.set(k.value); err != nil {
 			cf.wrongKey(k, "%v", err)
 			return false
-		} else if u.root {
-			a.Root = cf.Beside(a.Root)
+		} else if root, ok := u.field.(*string); ok && u.root {
+			*root = cf.Beside(*root)
 		}
 		return true
 	}
-	if near := verb.Nearest(k.path[2], known); near != "" {
+	if near := verb.Nearest(k.path[at], known); near != "" {
 		cf.wrongKey(k, "unknown setting of a %s: did you mean %s?", what, near)
 		return false
 	}

@@ -1,0 +1,113 @@
+package serve
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/cmd/miniftp/internal/storage"
+	"miniftp/cmd/miniftp/internal/verb"
+	"miniftp/ftp"
+	"miniftp/ftp/server"
+)
+
+// static returns the accounts with their files, which roots opens at each login. A root or home that only
+// one user has is a warning if it can't be used, so that the others can still log in. So is a mount.
+func (cf *config) static(roots *roots) server.Static {
+	static := server.Static{}
+	allUsers := doubtsOf(settings.Words(cf.AcceptUpload))
+	for _, a := range cf.Users {
+		var root openable
+		var mounts []openable
+		for _, t := range cf.Trees(a) {
+			o := openable{tree: roots.of(t), readOnly: !t.Writes()}
+			cf.tryTree(roots, o.tree, t)
+			if t.Mount == nil {
+				root = o
+				continue
+			}
+			o.path = t.Mount.Path
+			mounts = append(mounts, o)
+		}
+		for _, m := range a.Mounts {
+			if err := m.Rootless(); err != nil {
+				mounts = append(mounts, openable{path: m.Path, err: err})
+			}
+		}
+		if a.Expired(time.Now()) {
+			cf.Warn("%s: user %s: the account has expired: logins are refused", cf.UserFrom(a, &a.Expires), ftp.Printable(a.Name))
+		}
+		static[a.Name] = server.User{Password: a.Password, Anyone: a.Anyone, Account: server.Account{
+			Open: opener(root, mounts),
+			Home: a.Home, Perm: permsOf(a.Perms), RateDown: a.Down, RateUp: a.Up,
+			Quota: server.Quota{Bytes: a.Quota, Files: a.QuotaFiles}, Mounts: mountsOf(a),
+			MaxSessions: a.Sessions, Networks: a.Networks, FXP: a.FXP, Expires: a.Expires, Umask: a.Umask,
+			Accept: doubtsOf(a.Accept) | allUsers, Compat: cf.compatOf(a),
+		}}
+	}
+	for _, a := range cf.Rootless {
+		static[a.Name] = server.User{Password: a.Password, Anyone: a.Anyone, Account: server.Account{
+			Open: func(context.Context) (afero.Fs, io.Closer, error) { return nil, nil, a.WhyRootless() },
+		}}
+	}
+	return static
+}
+
+// tryTree opens a tree of a user once, and records what is wrong with it.
+func (cf *config) tryTree(roots *roots, tree *servedTree, t settings.Tree) {
+	ctx, at := roots.ctx, t.Spec()
+	if t.Mount != nil { // it must not keep the server from starting
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, mountTime)
+		defer cancel()
+	}
+	files, lease, spec, err := tree.try(ctx)
+	if err != nil {
+		cf.rootFailed(t, spec, err)
+	} else if files != nil {
+		if t.Mount == nil && t.Home != "" && !inMount(t.Account, t.Home) {
+			if fi, err := files.Stat(t.Home); err != nil || !fi.IsDir() {
+				cf.Warn("%s: user %s: home %q is not a directory below %q: sessions begin in /", cf.UserFrom(t.Account, &t.Home), ftp.Printable(t.Name), t.Home, ftp.MaskURL(at))
+			}
+		}
+		_ = lease.Close()
+	}
+	if t.Umask != 0 && (connect.IsRemote(at) || !isDirectory(at) && storage.HasDirectories(at)) {
+		cf.Warn("%s: user %s: umask has no effect in %s, where files have no permissions of this system", cf.UserFrom(t.Account, &t.Umask), ftp.Printable(t.Name), ftp.MaskURL(at))
+	}
+	if t.Writes() && !connect.IsRemote(at) && !storage.Writable(at) {
+		cf.Warn("%s: user %s may write, but %s can't be changed", cf.UserFrom(t.Account, t.PermField()), ftp.Printable(t.Name), ftp.Printable(at))
+	}
+}
+
+// inMount reports whether a directory of a user is in a mount, or only exists for one.
+func inMount(a *settings.Account, dir string) bool {
+	dir = "/" + strings.Trim(dir, "/") + "/"
+	return slices.ContainsFunc(a.Mounts, func(m *settings.Mount) bool {
+		return strings.HasPrefix(dir, m.Path+"/") || strings.HasPrefix(m.Path, dir)
+	})
+}
+
+// rootFailed records that a user's root, or for one on demand its parent spec, can't be opened. For the root of the server that is a mistake,
+// unless it is below a directory in which users may write, who may have removed it. A mount that is spelled correctly may be opened later.
+func (cf *config) rootFailed(t settings.Tree, spec string, err error) {
+	a := t.Account
+	err = rootProblem(spec, err)
+	_, _, nested := cf.nesting.Outer(spec)
+	switch {
+	case t.Mount != nil && verb.ExitCode(err) != verb.ExitUsage:
+		cf.Warn("%s: %s: %s: the mount can't be entered until it can be opened", cf.UserFrom(a, t.Field()), t.Owner(), ftp.Printable(err.Error()))
+	case verb.ExitCode(err) != verb.ExitUsage && (a.Root != "" || isDirectory(spec) && nested || t.Own(spec)):
+		cf.Warn("%s: user %s: %s: logins are refused until it can be opened", cf.UserFrom(a, &a.Root), ftp.Printable(a.Name), ftp.Printable(err.Error()))
+	case t.Mount != nil || a.Root != "":
+		cf.Problem(cf.LocatedUser(a, t.Field(), err))
+	case !slices.ContainsFunc(cf.Problems, func(p error) bool { return strings.HasSuffix(p.Error(), err.Error()) }):
+		cf.Blame(&cf.Root, err)
+	}
+}
