@@ -43,7 +43,8 @@ func TestConfigReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := verbtest.Between(t, string(old), "settings", settingsTable())
-	want = verbtest.Between(t, want, "users", usersTable())
+	want = verbtest.Between(t, want, "users", keysTable(userKeys(&Account{})))
+	want = verbtest.Between(t, want, "mounts", keysTable(mountKeys(&Mount{})))
 	sameAs(t, referenceFile, want)
 }
 
@@ -98,10 +99,10 @@ func settingsTable() string {
 	return b.String()
 }
 
-func usersTable() string {
+func keysTable(keys []userKey) string {
 	var b strings.Builder
 	b.WriteString("| key | default | what it is |\n|---|---|---|\n")
-	for _, k := range userKeys(&Account{}) {
+	for _, k := range keys {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.name, k.otherwise, cell(k.doc))
 	}
 	return b.String()
@@ -164,6 +165,11 @@ const exampleUsers = `
 # The kind of client to adapt to: device (cameras, scanners and the like) or none.
 # Default: that of compat above.
 #compat = "device"
+# Other storages at directories of the user: "ROOT:PERM", or a table with root, perm,
+# quota and quota-files (docs/mounts.md). This table is the last one of the user.
+#[users.alice.mounts]
+#"/pub" = "mem://:ro"
+#"/in" = { root = "mem://", perm = "drop", quota = "1G" }
 
 # Anyone may log in as anonymous with any password. Use this or "anonymous" above.
 #[users.anonymous]
@@ -221,7 +227,7 @@ func TestConfigExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	all := regexp.MustCompile(`(?m)^#([a-z[])`).ReplaceAllString(string(text), "$1")
+	all := regexp.MustCompile(`(?m)^#([a-z["])`).ReplaceAllString(string(text), "$1")
 	all = strings.Replace(all, "anonymous = \"off\"\n", "", 1) // [users.anonymous] replaces it
 	verbtest.WriteFile(t, filepath.Join(dir, "users"), "bob:pw:ro\n")
 	cf := FromFile(verbtest.WriteFile(t, filepath.Join(dir, "m.toml"), all))
@@ -235,11 +241,16 @@ func TestConfigExample(t *testing.T) {
 	}
 	alice := cf.User("alice")
 	for _, k := range userKeys(alice) {
-		if !slices.ContainsFunc(cf.Show(), func(s Shown) bool { return s.Key == "users.alice."+k.name }) {
+		if !slices.ContainsFunc(cf.Show(), func(s Shown) bool {
+			return s.Key == "users.alice."+k.name || k.name == mountsKey && strings.HasPrefix(s.Key, "users.alice.mounts.")
+		}) {
 			t.Errorf("config show leaves out %s of alice", k.name)
 		}
+		if k.name != mountsKey && alice.lines[k.field] == 0 {
+			t.Errorf("%s is not in the example", k.name)
+		}
 	}
-	if len(cf.Users) != 3 || len(alice.lines) != len(userKeys(alice))+1 {
+	if len(cf.Users) != 3 || len(alice.Mounts) != 2 {
 		t.Errorf("the example has %d users; alice is %v", len(cf.Users), alice)
 	}
 }

@@ -57,8 +57,10 @@ func (cf *Config) joinGroups() {
 			own[m.Path] = true
 		}
 		for _, k := range keys {
-			if len(k.path) > 3 && k.path[2] == mountsKey && !own[k.path[3]] {
-				cf.mountKey(a, k)
+			if len(k.path) > 2 && k.path[2] == mountsKey {
+				if len(k.path) > 3 && !own[k.path[3]] {
+					cf.mountKey(a, k)
+				}
 				continue
 			}
 			for _, u := range userKeys(a) {

@@ -125,10 +125,7 @@ func mountKeys(m *Mount) []userKey {
 // mountKey reads a key of [users.NAME.mounts] or of that of a group, and reports whether it has no mistake.
 func (cf *Config) mountKey(a *Account, k fileKey) bool {
 	if len(k.path) == 3 {
-		if k.value != nil {
-			cf.wrongKey(k, `mounts is a table: [%s.mounts] with "/DIRECTORY" = "ROOT:PERM"`, tableOf(k))
-		}
-		return k.value == nil
+		return true
 	}
 	path := k.path[3]
 	if err := mountfs.CheckPath(path); err != nil {
@@ -158,9 +155,6 @@ func (cf *Config) mountKey(a *Account, k fileKey) bool {
 	}
 	return cf.keyOf(a, mountKeys(m), "mount", k, 4)
 }
-
-// tableOf returns the table of a user or a group that k is in.
-func tableOf(k fileKey) string { return k.path[0] + "." + ftp.Printable(users.QuotedKey(k.path[1])) }
 
 // anyPerm matches the end of a root that looks like a permission.
 var anyPerm = regexp.MustCompile(`:([a-z]{1,6})$`)

@@ -59,12 +59,15 @@ func userKeys(a *Account) []userKey {
 		{field: &a.Down, name: "rate-down", set: setRate(&a.Down), shown: unlessZero(&a.Down), doc: "limit in bytes per second of one session, to the client: `\"2M\"`", otherwise: "no limit"},
 		{field: &a.Up, name: "rate-up", set: setRate(&a.Up), shown: unlessZero(&a.Up), doc: "limit in bytes per second of one session, from the client", otherwise: "no limit"},
 		{field: &a.Sessions, name: "max-sessions", lifts: ftp.ReasonSessionsPerUser, set: a.setSessions, shown: unlessZero(&a.Sessions), doc: "how many sessions the user may have at once", otherwise: "no limit"},
-		{field: &a.Quota, name: "quota", set: setBytes(&a.Quota), shown: unlessZero(&a.Quota), doc: "how many bytes the files below root may have together: `\"10G\"`, `\"500MiB\"`", otherwise: "no limit"},
-		{field: &a.QuotaFiles, name: "quota-files", set: setCount(&a.QuotaFiles), shown: unlessZero(&a.QuotaFiles), doc: "how many files may be below root", otherwise: "no limit"},
+		{field: &a.Quota, name: "quota", set: setBytes(&a.Quota), shown: unlessZero(&a.Quota), doc: "how many bytes the files below root, without mounts, may have together: `\"10G\"`, `\"500MiB\"`", otherwise: "no limit"},
+		{field: &a.QuotaFiles, name: "quota-files", set: setCount(&a.QuotaFiles), shown: unlessZero(&a.QuotaFiles), doc: "how many files may be below root, without mounts", otherwise: "no limit"},
 		{field: &a.Networks, name: "networks", set: a.setNetworks, shown: unlessEmpty(&a.Networks), doc: "the only networks from which the user may log in", otherwise: "everywhere"},
 		{field: &a.Expires, name: "expires", lifts: ftp.ReasonExpired, set: a.setExpires, shown: a.shownExpires, doc: "the last day on which the user can log in (`2027-01-31`), or the time at which the account ends (`2027-01-31T18:00:00Z`; without a zone it is local)", otherwise: "never"},
 		{field: &a.Umask, name: "umask", set: a.setUmask, shown: unlessZero(&a.umask), doc: "the permission bits that new files and directories lose, in addition to those of the umask of the server: `\"027\"`; clients can only add to it (SITE UMASK)", otherwise: "none"},
 		{field: &a.FXP, name: "fxp", set: toggle(&a.FXP).setFile, shown: unlessZero(&a.FXP), doc: "whether the user may copy files from server to server, as with `--fxp`", otherwise: "`false`"},
+		{field: &a.Mounts, name: mountsKey, set: func(any) error {
+			return errors.New(`is a table: write "/DIRECTORY" = "ROOT:PERM" in it`)
+		}, shown: func() any { return nil }, doc: "a table of other storages, which the user sees at directories; see below", otherwise: "none"},
 		{field: &a.Accept, name: "accept-upload", set: a.setAccept, shown: unlessEmpty(&a.Accept), doc: "doubtful ends of an upload after which the file counts as complete, in addition to `--accept-upload`", otherwise: "none"},
 		{field: &a.Compat, name: compat, set: a.setCompat, shown: unlessZero(&a.Compat), doc: "the kind of client to adapt to: `\"device\"` for cameras, scanners and the like (docs/devices.md), or `\"none\"`", otherwise: "that of `--compat`"},
 	}

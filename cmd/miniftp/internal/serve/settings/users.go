@@ -156,7 +156,7 @@ func (cf *Config) fileUsers() {
 
 // userKey reads one key of a user or of a group, and reports whether it has no mistake.
 func (cf *Config) userKey(a *Account, k fileKey) bool {
-	if k.path[2] == mountsKey {
+	if k.path[2] == mountsKey && (len(k.path) > 3 || k.value == nil) {
 		return cf.mountKey(a, k)
 	}
 	keys := userKeys(a)
