@@ -82,7 +82,7 @@ func (cf *config) rootsInRoots(served *fsroot.Nesting) {
 			continue
 		}
 		seen[spec] = true
-		if outer, _, ok := served.Outer(spec); ok {
+		if outer, _, ok := served.Outer(spec); ok && !cf.onlyReads(outer, t) {
 			inner[outer] = append(inner[outer], spec)
 		}
 	}
@@ -93,6 +93,14 @@ func (cf *config) rootsInRoots(served *fsroot.Nesting) {
 		}
 		cf.Warn("the root of %s, %s%s, is in %s: %s can see its files too", cf.usersOf(one), ftp.Printable(one), more, ftp.Printable(outer), cf.usersOf(outer))
 	}
+}
+
+// onlyReads reports whether nobody but the user of a mount sees the directory outer, and the user may not write there.
+// The mount then only gives other rights for a part of it.
+func (cf *config) onlyReads(outer string, mount settings.Tree) bool {
+	return mount.Mount != nil && !slices.ContainsFunc(cf.AllTrees(), func(t settings.Tree) bool {
+		return t.Spec() == outer && (t.Account != mount.Account || t.Writes())
+	})
 }
 
 // secret is a file that no user should see, and the setting that names it.

@@ -241,3 +241,35 @@ func TestMountsAreServed(t *testing.T) {
 		t.Errorf("a bucket to which users may write, with a gate: %v", gated.Problems)
 	}
 }
+
+// TestMountOfOwnDirectory: a part of a home that is read-only can have other rights, also if the home is made at the login. The
+// server does not warn of it, unless users may write in the home.
+func TestMountOfOwnDirectory(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "srv"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := "root = \"srv/{user}\"\n[users.u]\npassword = \"pw\"\nperm = \"ro\"\n[users.u.mounts]\n\"/in\" = \"srv/{user}/in:rw\"\n"
+	file := verbtest.WriteFile(t, filepath.Join(dir, "m.toml"), text)
+	p := verbtest.Serve(t, verbs, "--config", file, "--failure-delay", "0", "--log-format", "text")
+	if out, err := curlAs(t, p.Addr, "u", "-T", file, "ADDR/in/f"); err != nil {
+		t.Errorf("upload to the mount: %v: %s", err, out)
+	}
+	if out, err := curlAs(t, p.Addr, "u", "-T", file, "ADDR/f"); err == nil {
+		t.Errorf("upload to the home: %s", out)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "srv", "u", "in", "f")); err != nil {
+		t.Error(err)
+	}
+	p.End()
+	if log := p.Log.String(); strings.Contains(log, "the mount can't be") || strings.Contains(log, "not available") || strings.Contains(log, "can see its files") {
+		t.Errorf("the server warns:\n%s", log)
+	}
+	r := newRoots(t.Context())
+	defer r.end()
+	cf := &config{Config: settings.FromFile(verbtest.WriteFile(t, file, strings.Replace(text, "perm = \"ro\"", "perm = \"rw\"", 1)))}
+	cf.prepare(r)
+	if len(cf.Problems) > 0 || !strings.Contains(strings.Join(cf.Warnings, "\n"), "u can see its files too") {
+		t.Errorf("problems %v, warnings %q", cf.Problems, cf.Warnings)
+	}
+}

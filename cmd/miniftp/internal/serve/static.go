@@ -2,7 +2,9 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -98,9 +100,11 @@ func inMount(a *settings.Account, dir string) bool {
 // unless it is below a directory in which users may write, who may have removed it. A mount that is spelled correctly may be opened later.
 func (cf *config) rootFailed(t settings.Tree, spec string, err error) {
 	a := t.Account
+	missing := errors.Is(err, fs.ErrNotExist)
 	err = rootProblem(spec, err)
 	_, _, nested := cf.nesting.Outer(spec)
 	switch {
+	case t.Mount != nil && missing && spec == cf.RootOf(a) && t.Own(spec): // it is made before the mount
 	case t.Mount != nil && verb.ExitCode(err) != verb.ExitUsage:
 		cf.Warn("%s: %s: %s: the mount can't be entered until it can be opened", cf.UserFrom(a, t.Field()), t.Owner(), ftp.Printable(err.Error()))
 	case verb.ExitCode(err) != verb.ExitUsage && (a.Root != "" || isDirectory(spec) && nested || t.Own(spec)):
