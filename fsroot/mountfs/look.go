@@ -103,7 +103,12 @@ func (f *FS) point(name string) fs.FileInfo {
 func (f *FS) points(dir string) []fs.FileInfo {
 	var all []fs.FileInfo
 	for _, name := range f.above[dir] {
-		all = append(all, f.point(path.Join(dir, name)))
+		p := path.Join(dir, name)
+		if slices.ContainsFunc(f.mounts, func(m Mount) bool { return m.Far && m.Path == p }) {
+			all = append(all, &pointInfo{name, f.made})
+			continue
+		}
+		all = append(all, f.point(p))
 	}
 	return all
 }

@@ -24,6 +24,10 @@ import (
 type Mount struct {
 	Path string // see CheckPath
 	FS   afero.Fs
+
+	// Far means that FS may have to wait for another host. Listings of the directory above do not ask it then, so that
+	// they work without that host: they show a directory with mode 0755 and the time at which the tree was made.
+	Far bool
 }
 
 // FS is a tree of several storages, as an afero.Fs. For what only one of the storages can do, such as uploads to a

@@ -325,3 +325,27 @@ func TestNew(t *testing.T) {
 		}
 	}
 }
+
+// asked is a storage that counts how often it is asked for its top.
+type asked struct {
+	afero.Fs
+	stats int
+}
+
+func (a *asked) Stat(name string) (fs.FileInfo, error) {
+	a.stats++
+	return a.Fs.Stat(name)
+}
+
+// A listing does not wait for the storage of a mount that is far.
+func TestFar(t *testing.T) {
+	far := &asked{Fs: fsroot.NewMem()}
+	f, err := mountfs.New(disk(t), mountfs.Mount{Path: "/far", FS: far, Far: true})
+	check(t, err)
+	if got := names(t, f, "/"); got != "far" || far.stats != 0 {
+		t.Errorf("/ contains %q; the storage was asked %d times", got, far.stats)
+	}
+	if fi, err := f.Stat("/far"); err != nil || !fi.IsDir() || far.stats != 1 {
+		t.Errorf("%v, %v; the storage was asked %d times", fi, err, far.stats)
+	}
+}

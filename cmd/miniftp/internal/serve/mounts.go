@@ -46,7 +46,7 @@ func (o openable) openMount(ctx context.Context) (mountfs.Mount, io.Closer) {
 	if err != nil {
 		return mountfs.Mount{Path: o.path, FS: mountfs.Unavailable(err)}, nil
 	}
-	return mountfs.Mount{Path: o.path, FS: files}, lease
+	return mountfs.Mount{Path: o.path, FS: files, Far: !isDirectory(o.tree.spec)}, lease
 }
 
 // opener returns the function that opens the files of a user at a login: the root and, all at once, the mounts.
