@@ -389,6 +389,35 @@ func TestUnavailableMount(t *testing.T) {
 	}
 }
 
+// unlisted is a storage whose directories can't be read.
+type unlisted struct{ afero.Fs }
+
+func (u unlisted) Open(name string) (afero.File, error) {
+	if fi, err := u.Stat(name); err == nil && fi.IsDir() {
+		return nil, errors.New("unreadable")
+	}
+	return u.Fs.Open(name)
+}
+
+// A mount with a quota that can't be counted does not refuse the login. Only uploads to it are refused.
+func TestMountThatCantBeCounted(t *testing.T) {
+	home, mount := fsroot.NewMem(), unlisted{fsroot.NewMem()}
+	write(t, mount, "/f", "content")
+	c := serve(t, nil, as(server.Account{
+		FS: mounted(t, home, map[string]afero.Fs{"/m": mount}), Perm: server.ReadWrite, Quota: server.Quota{Bytes: 100},
+		Mounts: []server.Mount{{Path: "/m", Perm: server.ReadWrite, Quota: server.Quota{Bytes: 100}}},
+	})).login(t, "u")
+	c.cmd("EPSV", 229)
+	c.cmd("STOR /m/new", 450)
+	c.cmd("DELE /m/f", 450)
+	if got := string(c.get("RETR /m/f")); got != "content" {
+		t.Errorf("RETR: %q", got)
+	}
+	c.put("STOR /new", []byte("x"))
+	c.cmd("CWD m", 250)
+	c.cmd("SITE QUOTA", 451)
+}
+
 // A refusal in a mount is reported with its rule and its path.
 func TestRefusalInMount(t *testing.T) {
 	var mu sync.Mutex

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"syscall"
+	"time"
 
 	"miniftp/ftp"
 )
@@ -38,11 +39,10 @@ func (s *Server) openQuotas(ctx context.Context, a *Account, user string) (all *
 		mountErr = tree.Missing()
 	}
 	if a.Quota != (Quota{}) {
-		home, err := s.openQuota(ctx, &quota{files: a.FS, top: "/", apart: a.Mounts, key: stateKey("quota", user), limit: a.Quota})
-		if err != nil {
+		all = &quotas{home: &quota{files: a.FS, top: "/", apart: a.Mounts, key: stateKey("quota", user), limit: a.Quota}}
+		if err := s.openQuota(ctx, all.home); err != nil {
 			return nil, nil, err
 		}
-		all = &quotas{home: home}
 	}
 	for _, m := range a.Mounts {
 		if m.Quota == (Quota{}) {
@@ -55,30 +55,40 @@ func (s *Server) openQuotas(ctx context.Context, a *Account, user string) (all *
 			all.mounts = map[string]*quota{}
 		}
 		q := &quota{files: a.FS, top: m.Path, apart: a.Mounts, key: stateKey("quota", user+"\x00"+m.Path), limit: m.Quota}
-		if all.mounts[m.Path], err = s.openQuota(ctx, q); err != nil {
+		all.mounts[m.Path] = q
+		if err := s.openMountQuota(ctx, q); err != nil {
 			if !errors.Is(err, syscall.ENODEV) { // else it is missing
 				mountErr = errors.Join(mountErr, fmt.Errorf("%s: %w", m.Path, err))
 			}
 			q.err = errTally
-			all.mounts[m.Path] = q
 		}
 	}
 	return all, mountErr, nil
 }
 
-// openQuota returns q after counting its files, if there is no count yet.
-func (s *Server) openQuota(ctx context.Context, q *quota) (*quota, error) {
+// openMountQuota is openQuota for a mount. It leaves half of the time for the rest of the login.
+func (s *Server) openMountQuota(ctx context.Context, q *quota) error {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
+		defer cancel()
+	}
+	return s.openQuota(ctx, q)
+}
+
+// openQuota prepares q. It counts the files if there is no count yet.
+func (s *Server) openQuota(ctx context.Context, q *quota) error {
 	q.srv = s
 	_, version, err := readState[tally](ctx, q.state(), q.key)
 	if err == nil && version != "" {
-		return q, nil
+		return nil
 	}
 	if err != nil {
-		return nil, &filesError{fmt.Errorf("what is used of the quota can't be read: %w", err)}
+		return &filesError{fmt.Errorf("what is used of the quota can't be read: %w", err)}
 	}
 	var counted tally
 	if err := q.count(ctx, &counted); err != nil {
-		return nil, &filesError{fmt.Errorf("they can't be counted for the quota: %w", err)}
+		return &filesError{fmt.Errorf("they can't be counted for the quota: %w", err)}
 	}
 	_, err = updateState(ctx, q.state(), q.key, func(t *tally) error {
 		if t.Files != 0 || t.Bytes != 0 || t.Pending != nil {
@@ -88,9 +98,9 @@ func (s *Server) openQuota(ctx context.Context, q *quota) (*quota, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, &filesError{fmt.Errorf("the count for the quota can't be stored: %w", err)}
+		return &filesError{fmt.Errorf("the count for the quota can't be stored: %w", err)}
 	}
-	return q, nil
+	return nil
 }
 
 func (q *quota) state() State { return q.srv.set.Load().State }
