@@ -225,7 +225,9 @@ func TestMounts(t *testing.T) {
 			c.cmd("RNFR "+p, 550)
 			c.cmd("RNFR top", 350)
 			c.cmd("RNTO "+p, 550)
-			c.cmd("SITE CHMOD 700 "+p, 550)
+			if r := c.cmd("SITE CHMOD 700 "+p, 550); !strings.Contains(r.Text(), "another storage is mounted") {
+				t.Errorf("SITE CHMOD: %v", r)
+			}
 			c.cmd("MFMT 20200101000000 "+p, 550)
 			c.cmd("SITE UTIME 20200101000000 "+p, 550)
 			c.cmd("CWD "+p, 250)
@@ -387,6 +389,23 @@ func TestUnavailableMount(t *testing.T) {
 			t.Errorf("%s: %v", line, r)
 		}
 	}
+}
+
+// What one storage can't do says nothing about another one: after an upload to a home that can't rename, one to a mount that can
+// still replaces a file only when it is whole.
+func TestRenameOfOneStorage(t *testing.T) {
+	home, mount := afero.NewMemMapFs(), afero.NewMemMapFs()
+	write(t, mount, "/f", "old")
+	c := serve(t, nil, as(server.Account{
+		FS: mounted(t, noRename{home}, map[string]afero.Fs{"/m": mount}), Perm: server.ReadWrite, Mounts: []server.Mount{{Path: "/m", Perm: server.ReadWrite}},
+	})).login(t, "u")
+	c.put("STOR /f", []byte("new"))
+	d := c.starts("STOR /m/f")
+	if got := read(t, mount, "/f"); got != "old" {
+		t.Errorf("the file is %q before the upload has ended", got)
+	}
+	_ = d.Close()
+	c.want(226)
 }
 
 // unlisted is a storage whose directories can't be read.
