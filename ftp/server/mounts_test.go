@@ -167,7 +167,7 @@ func TestMounts(t *testing.T) {
 		write(t, home, "/m/hidden", "hidden")
 		write(t, mount, "/below", "below")
 		account := server.Account{FS: mounted(t, home, map[string]afero.Fs{"/m": mount, "/a/b/c": fsroot.NewMem()}), Perm: server.ReadWrite}
-		account.Mounts = []server.Mount{{Path: "/m", Perm: server.ReadWrite}, {Path: "/a/b/c", Perm: server.ReadOnly}}
+		account.Mounts = []server.Mount{{Path: "/m", Perm: server.ReadWrite}, {Path: "/a/b/c", Perm: server.ReadWrite}}
 		s := serve(t, nil, as(account))
 		c := s.login(t, "u")
 		c.cmd("TYPE I", 200)
