@@ -501,3 +501,34 @@ func TestMountsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// Quotas returns what was last seen of each quota. After a reload, users who are gone are left out.
+func TestQuotaUse(t *testing.T) {
+	home, mount := fsroot.NewMem(), fsroot.NewMem()
+	write(t, home, "/f", "12345")
+	users := as(server.Account{
+		FS: mounted(t, home, map[string]afero.Fs{"/m": mount}), Perm: server.ReadWrite, Quota: server.Quota{Bytes: 100},
+		Mounts: []server.Mount{{Path: "/m", Perm: server.ReadWrite, Quota: server.Quota{Files: 3}}},
+	})
+	s := serve(t, nil, users)
+	if all := s.Quotas(); len(all) > 0 {
+		t.Errorf("before the first login: %+v", all)
+	}
+	c := s.login(t, "u")
+	c.put("STOR /m/a", []byte("123"))
+	c.put("STOR /m/b", []byte("123"))
+	c.cmd("DELE /f", 250)
+	c.put("APPE /g", []byte("1"))
+	c.put("APPE /g", []byte("2"))
+	want := []server.QuotaUse{
+		{User: "u", Path: "/", Used: server.Quota{Bytes: 2, Files: 1}, Limit: server.Quota{Bytes: 100}},
+		{User: "u", Path: "/m", Used: server.Quota{Bytes: 6, Files: 2}, Limit: server.Quota{Files: 3}},
+	}
+	if got := s.Quotas(); !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	check(t, s.Reload(server.Options{Auth: server.Static{"other": {Password: "x", Account: server.Account{FS: home}}}}))
+	if all := s.Quotas(); len(all) > 0 {
+		t.Errorf("after the user was removed: %+v", all)
+	}
+}

@@ -39,6 +39,7 @@ type quota struct {
 	files afero.Fs
 	top   string
 	apart []Mount // of the account
+	user  string
 	key   string
 	limit Quota
 	err   error // why it could not be counted at the login; uploads are refused then
@@ -97,6 +98,9 @@ func (q *quota) used(ctx context.Context) (tally, error) {
 	ctx, cancel := context.WithTimeout(ctx, stateWait)
 	defer cancel()
 	t, _, err := readState[tally](ctx, q.state(), q.key)
+	if err == nil {
+		q.saw(t)
+	}
 	return t, err
 }
 
@@ -179,7 +183,7 @@ func (q *quota) make(ctx context.Context, c pendingChange, adds func(at, from sp
 		}
 	}
 	tried := false
-	_, err := updateState(ctx, q.state(), q.key, func(t *tally) error {
+	t, err := updateState(ctx, q.state(), q.key, func(t *tally) error {
 		if _, ok := t.Pending[id]; ok {
 			tried = true
 			delete(t.Pending, id)
@@ -194,6 +198,8 @@ func (q *quota) make(ctx context.Context, c pendingChange, adds func(at, from sp
 	})
 	if err != nil {
 		q.srv.set.Load().Log.Warn("can't record what is used of a quota: it is found out later", "err", err)
+	} else {
+		q.saw(t)
 	}
 	return done
 }
@@ -294,12 +300,14 @@ func (q *quota) note(ctx context.Context, old, size int64) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateWait)
 	defer cancel()
-	_, err := updateState(ctx, q.state(), q.key, func(t *tally) error {
+	t, err := updateState(ctx, q.state(), q.key, func(t *tally) error {
 		t.add(spaceOf(size).minus(spaceOf(old)))
 		return nil
 	})
 	if err != nil {
 		q.srv.set.Load().Log.Warn("can't record what is used of a quota", "err", err)
+	} else {
+		q.saw(t)
 	}
 }
 

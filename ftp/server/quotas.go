@@ -39,7 +39,7 @@ func (s *Server) openQuotas(ctx context.Context, a *Account, user string) (all *
 		mountErr = tree.Missing()
 	}
 	if a.Quota != (Quota{}) {
-		all = &quotas{home: &quota{files: a.FS, top: "/", apart: a.Mounts, key: stateKey("quota", user), limit: a.Quota}}
+		all = &quotas{home: &quota{user: user, files: a.FS, top: "/", apart: a.Mounts, key: stateKey("quota", user), limit: a.Quota}}
 		if err := s.openQuota(ctx, all.home); err != nil {
 			return nil, nil, err
 		}
@@ -54,7 +54,7 @@ func (s *Server) openQuotas(ctx context.Context, a *Account, user string) (all *
 		if all.mounts == nil {
 			all.mounts = map[string]*quota{}
 		}
-		q := &quota{files: a.FS, top: m.Path, apart: a.Mounts, key: stateKey("quota", user+"\x00"+m.Path), limit: m.Quota}
+		q := &quota{user: user, files: a.FS, top: m.Path, apart: a.Mounts, key: stateKey("quota", user+"\x00"+m.Path), limit: m.Quota}
 		all.mounts[m.Path] = q
 		if err := s.openMountQuota(ctx, q); err != nil {
 			if !errors.Is(err, syscall.ENODEV) { // else it is missing
@@ -79,27 +79,29 @@ func (s *Server) openMountQuota(ctx context.Context, q *quota) error {
 // openQuota prepares q. It counts the files if there is no count yet.
 func (s *Server) openQuota(ctx context.Context, q *quota) error {
 	q.srv = s
-	_, version, err := readState[tally](ctx, q.state(), q.key)
+	known, version, err := readState[tally](ctx, q.state(), q.key)
 	if err == nil && version != "" {
+		q.saw(known)
 		return nil
 	}
 	if err != nil {
 		return &filesError{fmt.Errorf("what is used of the quota can't be read: %w", err)}
 	}
-	var counted tally
-	if err := q.count(ctx, &counted); err != nil {
+	var now tally
+	if err := q.count(ctx, &now); err != nil {
 		return &filesError{fmt.Errorf("they can't be counted for the quota: %w", err)}
 	}
-	_, err = updateState(ctx, q.state(), q.key, func(t *tally) error {
+	known, err = updateState(ctx, q.state(), q.key, func(t *tally) error {
 		if t.Files != 0 || t.Bytes != 0 || t.Pending != nil {
 			return errUnchanged // another session has counted
 		}
-		*t = counted
+		*t = now
 		return nil
 	})
 	if err != nil {
 		return &filesError{fmt.Errorf("the count for the quota can't be stored: %w", err)}
 	}
+	q.saw(known)
 	return nil
 }
 

@@ -48,6 +48,7 @@ type Server struct {
 	hashes     *guard.Queue // slots for hashes of files
 	checks     *guard.Queue // slots for checks by Options.Gate
 	absences   absences
+	quotaUses  quotaUses
 	headers    chan struct{}  // one element per connection of a balancer whose header is awaited
 	turnedAway chan struct{}  // one element per connection that is being turned away
 	background sync.WaitGroup // goroutines of turnAway and goBackground
@@ -107,6 +108,7 @@ func (s *Server) Reload(opts Options) error {
 	s.hashes.Resize(set.MaxHashes)
 	s.checks.Resize(set.MaxChecks)
 	s.set.Store(set)
+	s.quotaUses.keep(set.Auth)
 	if old.data.Ports != set.data.Ports {
 		old.data.Ports.Close()
 	}

@@ -17,7 +17,7 @@ import (
 const (
 	forOrigin = 60  // from, since
 	forBytes  = 110 // sent, received; the ports of the clients
-	forTLS    = 140 // TLS; the modes of transfers
+	forTLS    = 140 // TLS; the modes of transfers; the fullest quota, if there are any
 )
 
 // forDoing is the least number of columns for what a session does. Other columns are left out for it.
@@ -42,9 +42,11 @@ func table(all []sessions.Info, width int, several bool, now time.Time) []string
 		{"SINCE", forOrigin, 6, false, func(in *sessions.Info) string { return since(in.Since, now) }},
 		{"SENT", forBytes, 8, true, func(in *sessions.Info) string { return term.Size(in.Sent) }},
 		{"RECEIVED", forBytes, 8, true, func(in *sessions.Info) string { return term.Size(in.Received) }},
+		{"QUOTA", forTLS, 6, true, (*sessions.Info).QuotaPercent},
 		{"TLS", forTLS, 7, false, func(in *sessions.Info) string { return strings.TrimPrefix(in.TLS, "TLS ") }},
 	}
-	cols = slices.DeleteFunc(cols, func(c column) bool { return width < c.least })
+	quotas := slices.ContainsFunc(all, func(in sessions.Info) bool { return len(in.Quotas) > 0 })
+	cols = slices.DeleteFunc(cols, func(c column) bool { return width < c.least || c.head == "QUOTA" && !quotas })
 	cells := make([][]string, len(cols))
 	widths := make([]int, len(cols))
 	left := width

@@ -57,6 +57,27 @@ func TestTableFits(t *testing.T) {
 	}
 }
 
+// TestQuotaColumn: a wide table shows how full the fullest quota of a user is, if any user has one.
+func TestQuotaColumn(t *testing.T) {
+	now := time.Now()
+	all := samples(now)
+	if head := table(all, 200, false, now)[0]; strings.Contains(head, "QUOTA") {
+		t.Errorf("a column without quotas: %s", head)
+	}
+	all = sessions.WithQuotas(all, []sessions.Quota{
+		{User: "alice", Path: "/", Bytes: 5, MaxBytes: 10}, {User: "alice", Path: "/in", Bytes: 7, Files: 87, MaxFiles: 100}, {User: "nobody", Path: "/", Bytes: 9, MaxBytes: 9},
+	})
+	if lines := table(all, 200, false, now); !strings.Contains(lines[0], "QUOTA") || !strings.Contains(lines[1], " 87 % ") || strings.Contains(lines[3], "%") {
+		t.Errorf("\n%s", strings.Join(lines, "\n"))
+	}
+	if lines := table(all, 100, false, now); strings.Contains(lines[0], "QUOTA") {
+		t.Errorf("a narrow table has the column: %s", lines[0])
+	}
+	if got := all[0].QuotaText(); got != "/ 5 B of 10 B, /in 87 of 100 files" {
+		t.Errorf("QuotaText returns %q", got)
+	}
+}
+
 // TestDoingText: what is left out first if there is little room.
 func TestDoingText(t *testing.T) {
 	t.Setenv("LANG", "C.UTF-8")

@@ -29,6 +29,7 @@ type Source struct {
 	Kick          func(id uint64) bool
 	Ports         func() dtp.PortsUsage
 	Draining      func() bool
+	Quotas        func() []sessions.Quota
 	Log           *slog.Logger
 }
 

@@ -49,7 +49,7 @@ func setUp(t *testing.T, token string) *stage {
 		Progress: func(uint64) (moved, total int64, ok bool) { return s.moved.Load(), 1000, true },
 		Kick:     func(id uint64) bool { s.kicked.Store(id); return id == 7 },
 		Ports:    func() dtp.PortsUsage { return dtp.PortsUsage{Size: 10, InUse: 2} },
-		Draining: func() bool { return false },
+		Draining: func() bool { return false }, Quotas: func() []sessions.Quota { return nil },
 	}, token)
 	site.Serve()
 	s.base = "http://" + site.Addr().String()

@@ -205,7 +205,7 @@ func (h *hub) pass(e sessions.Event) {
 // sample looks at the server and wakes the viewers. The rates are what the sessions have moved since the last sample.
 func (h *hub) sample(now time.Time) {
 	src := &h.c.src
-	infos := src.Sessions.Infos(src.Name, src.Progress)
+	infos := sessions.WithQuotas(src.Sessions.Infos(src.Name, src.Progress), src.Quotas())
 	s := &snapshot{rows: make([]*row, 0, len(infos)), byID: make(map[uint64]*row, len(infos)), ports: src.Ports(), draining: src.Draining()}
 	var before map[uint64]*row
 	if h.now != nil {

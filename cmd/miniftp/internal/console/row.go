@@ -43,13 +43,14 @@ type row struct {
 	Transfers uint32 `json:"transfers"`
 	Sent      int64  `json:"sent"`
 	Received  int64  `json:"received"`
+	Quota     string `json:"quota,omitempty"`
 }
 
 // rowOf returns the row of a session. If it is the same as before, which may be nil, it returns before.
 func rowOf(in *sessions.Info, before *row, now time.Time, took time.Duration) *row {
 	r := &row{
 		ID: in.ID, User: cut(in.User, maxName), From: in.From, TLS: in.TLS, Since: in.Since.UnixMilli(), Last: cut(in.Last, maxText),
-		Commands: in.Commands, Transfers: in.Transfers, Sent: in.Sent, Received: in.Received,
+		Commands: in.Commands, Transfers: in.Transfers, Sent: in.Sent, Received: in.Received, Quota: cut(in.QuotaText(), maxText),
 	}
 	if before == nil {
 		before = &row{}

@@ -26,6 +26,7 @@ type Backend struct {
 	Server   *server.Server
 
 	Certificates func() []Certificate
+	Quotas       func() []sessions.Quota
 
 	// Reload reads the settings again. Drain admits no new sessions and returns when the last one has ended.
 	Reload   func(context.Context) (Reloaded, error)
@@ -34,7 +35,9 @@ type Backend struct {
 }
 
 // infos describes the sessions.
-func (b *Backend) infos() []sessions.Info { return b.Sessions.Infos(b.Name, b.Server.Progress) }
+func (b *Backend) infos() []sessions.Info {
+	return sessions.WithQuotas(b.Sessions.Infos(b.Name, b.Server.Progress), b.Quotas())
+}
 
 // kick ends sessions and returns those that it has ended.
 func (b *Backend) kick(w Which) ([]sessions.Info, error) {

@@ -29,7 +29,7 @@ func backend(t *testing.T) *Backend {
 	}
 	t.Cleanup(func() { _ = srv.Close() })
 	return &Backend{
-		Name: "test", Sessions: l, Server: srv, Draining: func() bool { return false },
+		Name: "test", Sessions: l, Server: srv, Draining: func() bool { return false }, Quotas: func() []sessions.Quota { return nil },
 		Reload: func(context.Context) (Reloaded, error) { return Reloaded{Mistakes: []string{"a mistake"}}, nil },
 		Drain:  func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
 	}

@@ -26,6 +26,10 @@ var families = []family{
 	{name: "miniftp_bans", kind: gauge, single: true, help: "Bans in force, of addresses and of users at addresses."},
 	{name: "miniftp_refusals_total", kind: counter, help: "Refused connections, logins, commands and data connections, by reason and the setting that decides."},
 	{name: "miniftp_certificate_expiry_timestamp_seconds", kind: gauge, help: "When each certificate of the server ends, in seconds since 1970."},
+	{name: "miniftp_quota_used_bytes", kind: gauge, help: "What users with a quota have used of it, in bytes."},
+	{name: "miniftp_quota_limit_bytes", kind: gauge, help: "The quotas of users in bytes."},
+	{name: "miniftp_quota_used_files", kind: gauge, help: "How many files users with a quota have."},
+	{name: "miniftp_quota_limit_files", kind: gauge, help: "The quotas of users in files."},
 	{name: "miniftp_tls_handshakes_total", kind: counter, help: "Successful TLS handshakes, by connection, version and whether they resumed a session."},
 
 	{name: "miniftp_commands_total", kind: counter, help: "Commands received."},

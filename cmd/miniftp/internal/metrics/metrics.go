@@ -2,8 +2,8 @@
 // server for the rest when it is scraped.
 //
 // Counting an event takes a few atomic operations, and nothing is kept per session. All values of labels are known when
-// the program is compiled, or are names of certificates in the configuration: never a path, a user or an address, of which
-// clients could make any number.
+// the program is compiled, or are names of certificates in the configuration, or users with a quota, who are at most 1000, and
+// their mounts: never a path, a name or an address of which clients could make any number.
 //
 // families.go names the metrics, count.go counts events, scrape.go looks at the server and writes the answer.
 package metrics
@@ -48,6 +48,7 @@ type Metrics struct {
 
 	hooks        [len(hookResults)]*metrics.Counter // set when scraped
 	certificates map[string]*metrics.Gauge          // those that exist now; guarded by scraping
+	quotas       map[string]*metrics.Gauge          // the same
 }
 
 // reasons is the number of values of ftp.Reason.
@@ -104,7 +105,7 @@ func New(version string, deciding func(ftp.Reason) string) *Metrics {
 		handshakes: map[handshake]*metrics.Counter{}, changes: map[string][2]*metrics.Counter{}, connections: map[connection]*metrics.Counter{},
 		replyTime:   set.NewPrometheusHistogramExt("miniftp_reply_duration_seconds", quick),
 		sessionTime: set.NewPrometheusHistogramExt("miniftp_session_duration_seconds", long),
-		gauges:      map[string]*metrics.Gauge{}, certificates: map[string]*metrics.Gauge{},
+		gauges:      map[string]*metrics.Gauge{}, certificates: map[string]*metrics.Gauge{}, quotas: map[string]*metrics.Gauge{},
 	}
 	set.NewGauge(fmt.Sprintf("miniftp_build_info{version=%q,goversion=%q}", version, runtime.Version()), nil).Set(1)
 	for _, f := range families {

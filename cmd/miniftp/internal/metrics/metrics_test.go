@@ -29,15 +29,19 @@ type server struct {
 
 	certificates []Certificate
 	hooks        Hooks
+	quotas       []sessions.Quota
 }
 
 func newServer() *server {
-	s := &server{Metrics: New("1.2.3", func(r ftp.Reason) string {
-		if r == ftp.ReasonBanned {
-			return "ban-time"
-		}
-		return ""
-	}), at: time.Now(), moved: map[uint64]int64{}, certificates: []Certificate{{"ftp.example.org", time.Unix(2e9, 0)}}}
+	s := &server{
+		Metrics: New("1.2.3", func(r ftp.Reason) string {
+			if r == ftp.ReasonBanned {
+				return "ban-time"
+			}
+			return ""
+		}), at: time.Now(), moved: map[uint64]int64{}, certificates: []Certificate{{"ftp.example.org", time.Unix(2e9, 0)}},
+		quotas: []sessions.Quota{{User: "alice", Path: "/", Bytes: 5, MaxBytes: 10, Files: 1, MaxFiles: 2}},
+	}
 	s.list = sessions.New(func(ftp.Reason) string { return "" }, func(e ftp.Event, one *sessions.Session, _ bool) { s.Follow(s.list, e, one) })
 	return s
 }
@@ -64,6 +68,7 @@ func (s *server) source() Source {
 		Bans:  func() int { return 7 }, Draining: func() bool { return true },
 		Certificates: func() []Certificate { return s.certificates },
 		Hooks:        func() Hooks { return s.hooks },
+		Quotas:       func() []sessions.Quota { return s.quotas },
 	}
 }
 
@@ -322,6 +327,23 @@ func TestCertificates(t *testing.T) {
 	s.certificates = nil
 	for name := range s.scrape(t) {
 		if strings.HasPrefix(name, gauge) {
+			t.Errorf("%s is left", name)
+		}
+	}
+}
+
+// TestQuotas: each limit of a quota has two gauges as long as the server reports it. Names can't break the format.
+func TestQuotas(t *testing.T) {
+	s := newServer()
+	expect(t, "at first", s.scrape(t), map[string]float64{
+		`miniftp_quota_used_bytes{user="alice",path="/"}`: 5, `miniftp_quota_limit_bytes{user="alice",path="/"}`: 10,
+		`miniftp_quota_used_files{user="alice",path="/"}`: 1, `miniftp_quota_limit_files{user="alice",path="/"}`: 2,
+	})
+	s.quotas = []sessions.Quota{{User: "b\"\n", Path: "/in", Bytes: 7, MaxBytes: 8, Files: 3}}
+	got := s.scrape(t)
+	expect(t, "after a change", got, map[string]float64{`miniftp_quota_used_bytes{user="b\"?",path="/in"}`: 7, `miniftp_quota_limit_bytes{user="b\"?",path="/in"}`: 8})
+	for name := range got {
+		if strings.Contains(name, "alice") || strings.Contains(name, "quota_used_files") {
 			t.Errorf("%s is left", name)
 		}
 	}

@@ -24,6 +24,7 @@ type Source struct {
 
 	Certificates func() []Certificate
 	Hooks        func() Hooks
+	Quotas       func() []sessions.Quota // at most 1000
 }
 
 // Hooks says how far the delivery of events is.
@@ -71,6 +72,7 @@ func (m *Metrics) look(src Source) {
 	}
 	m.lookAtCertificates(src.Certificates())
 	m.lookAtHooks(src.Hooks())
+	m.lookAtQuotas(src.Quotas())
 }
 
 // lookAtHooks sets the metrics of the delivery of events.
@@ -86,29 +88,62 @@ func (m *Metrics) lookAtHooks(h Hooks) {
 	}
 }
 
-// maxName limits the name of a certificate in a label, in bytes.
+// lookAtQuotas replaces the gauges of the quotas.
+func (m *Metrics) lookAtQuotas(all []sessions.Quota) {
+	is := map[string]int64{}
+	for _, q := range all {
+		for _, part := range []struct {
+			unit        string
+			used, limit int64
+		}{{"bytes", q.Bytes, q.MaxBytes}, {"files", q.Files, q.MaxFiles}} {
+			if part.limit <= 0 {
+				continue
+			}
+			labels := fmt.Sprintf(`%s{user="%s",path="%s"}`, part.unit, label(q.User), label(q.Path))
+			is["miniftp_quota_used_"+labels], is["miniftp_quota_limit_"+labels] = part.used, part.limit
+		}
+	}
+	replace(m.set, m.quotas, is)
+	for name, n := range is {
+		m.quotas[name].Set(float64(n))
+	}
+}
+
+// replace makes gauges those whose names are in is.
+func replace[V any](set *metrics.Set, gauges map[string]*metrics.Gauge, is map[string]V) {
+	for name := range gauges {
+		if _, ok := is[name]; !ok {
+			set.UnregisterMetric(name)
+			delete(gauges, name)
+		}
+	}
+	for name := range is {
+		if gauges[name] == nil {
+			gauges[name] = set.NewGauge(name, nil)
+		}
+	}
+}
+
+// maxName limits a name in a label, in bytes.
 const maxName = 253
+
+// label returns a name as the value of a label.
+func label(name string) string {
+	name = name[:min(len(name), maxName)]
+	return labelValue.Replace(ftp.Printable(strings.ToValidUTF8(name, "?")))
+}
 
 // lookAtCertificates replaces the gauges of the certificates. Of those with the same name, the one that ends first counts.
 func (m *Metrics) lookAtCertificates(all []Certificate) {
 	ends := map[string]time.Time{}
 	for _, c := range all {
-		name := c.Name[:min(len(c.Name), maxName)]
-		name = fmt.Sprintf(`miniftp_certificate_expiry_timestamp_seconds{certificate="%s"}`, labelValue.Replace(ftp.Printable(strings.ToValidUTF8(name, "?"))))
+		name := fmt.Sprintf(`miniftp_certificate_expiry_timestamp_seconds{certificate="%s"}`, label(c.Name))
 		if other, ok := ends[name]; !ok || c.Ends.Before(other) {
 			ends[name] = c.Ends
 		}
 	}
-	for name := range m.certificates {
-		if _, ok := ends[name]; !ok {
-			m.set.UnregisterMetric(name)
-			delete(m.certificates, name)
-		}
-	}
+	replace(m.set, m.certificates, ends)
 	for name, at := range ends {
-		if m.certificates[name] == nil {
-			m.certificates[name] = m.set.NewGauge(name, nil)
-		}
 		m.certificates[name].Set(float64(at.Unix()))
 	}
 }

@@ -50,7 +50,7 @@ func (s *serving) handleConsole(site *web.Site) (query string, err error) {
 	}
 	s.console.Handle(site, console.Source{
 		Name: s.name, Version: s.c.App.Version, Sessions: s.logs.events.sessions, Log: s.logs.log,
-		Progress: s.srv.Progress, Kick: s.srv.Kick, Ports: s.srv.PassivePorts, Draining: s.draining.Load,
+		Progress: s.srv.Progress, Kick: s.srv.Kick, Ports: s.srv.PassivePorts, Draining: s.draining.Load, Quotas: s.quotas,
 	}, token)
 	return query, nil
 }

@@ -40,7 +40,7 @@ func (s *serving) backend(plain, tlsFirst []net.Listener) *control.Backend {
 			}
 			return all
 		},
-		Sessions: s.logs.events.sessions, Server: s.srv, Draining: s.draining.Load, Certificates: s.certificates,
+		Sessions: s.logs.events.sessions, Server: s.srv, Draining: s.draining.Load, Certificates: s.certificates, Quotas: s.quotas,
 		Reload: func(ctx context.Context) (control.Reloaded, error) {
 			answer := make(chan control.Reloaded, 1)
 			select {

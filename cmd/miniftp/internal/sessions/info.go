@@ -25,6 +25,7 @@ type Info struct {
 	Transfers uint32    `json:"transfers"` // that have ended
 	Sent      int64     `json:"sent"`      // bytes, those of the running transfer included
 	Received  int64     `json:"received"`
+	Quotas    []Quota   `json:"quotas,omitempty"` // see WithQuotas
 }
 
 // Doing describes a running command.

@@ -121,6 +121,7 @@ function showOpened() {
   }
   write($("h-opened"), `Session ${row.id}: ${who(row)}`);
   const facts = [`from ${row.from}`, row.tls, `for ${span(now() - row.since)}`, plural(row.commands, "command"), plural(row.transfers, "transfer"), `${size(row.sent)} to the client, ${size(row.received)} from it`];
+  if (row.quota) facts.push(`quota: ${row.quota}`);
   if (row.mode) facts.push(mode(row));
   write($("facts"), facts.join(" · "));
   ladder.transfer(row);
