@@ -60,7 +60,9 @@ What this server does where the RFCs leave a choice, or other servers choose oth
 - **SITE CHMOD and MFF** can't remove the owner's rights from a directory that is the root or the home of a user (550), because
   that user could no longer log in, and no FTP command could undo it. Any other file or directory may get any mode.
 - **SITE UMASK** removes permission bits from the files and directories that the session creates, in addition to the umask of the account and the server's own; it can't remove bits from those.
-- **SITE QUOTA** shows the quota of the account (bytes and files) and what is used of it. **ALLO** and **AVBL** take the quota into account.
+- **SITE QUOTA** shows the quota of the account (bytes and files) and what is used of it. **ALLO** and **AVBL** take the quota into account. If the account has
+  [mounts](mounts.md), all three answer for the working directory or the given one.
+- **RNTO** to another storage of the account is refused (553) before anything changes.
 - **SITE IDLE** accepts times up to ` + "`--idle-timeout`" + `. The time counts from the last complete command line.
 - **Paths** have at most 4096 bytes and 256 levels (553).
 - **An entry whose attributes can't be read**, such as a mount point whose server is gone, is listed nevertheless: MLSD leaves out its
