@@ -273,3 +273,24 @@ func TestMountOfOwnDirectory(t *testing.T) {
 		t.Errorf("problems %v, warnings %q", cf.Problems, cf.Warnings)
 	}
 }
+
+// TestFailedMountIsTriedOnce: if many users have a mount that can't be opened, it is tried and warned of once.
+func TestFailedMountIsTriedOnce(t *testing.T) {
+	dir := t.TempDir()
+	dirWithFile(t, filepath.Join(dir, "home"))
+	text := "root = \"home\"\n[groups.g.mounts]\n\"/late\" = \"late\"\n\"/bucket\" = \"s3://b/{user}?endpoint=ftp://x\"\n"
+	for _, name := range []string{"a", "b", "c"} {
+		text += "[users." + name + "]\npassword = \"pw\"\ngroup = \"g\"\n"
+	}
+	r := newRoots(t.Context())
+	defer r.end()
+	cf := &config{Config: settings.FromFile(verbtest.WriteFile(t, filepath.Join(dir, "m.toml"), text))}
+	cf.prepare(r)
+	all := strings.Join(cf.Warnings, "\n")
+	for _, err := range cf.Problems {
+		all += "\n" + err.Error()
+	}
+	if strings.Count(all, "late: no such file") != 1 || strings.Count(all, "s3://b") != 1 {
+		t.Errorf("warnings and mistakes:\n%s", all)
+	}
+}

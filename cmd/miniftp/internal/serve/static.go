@@ -24,12 +24,13 @@ import (
 func (cf *config) static(roots *roots) server.Static {
 	static := server.Static{}
 	allUsers := doubtsOf(settings.Words(cf.AcceptUpload))
+	failed := map[string]bool{} // storages of mounts, which many users may have
 	for _, a := range cf.Users {
 		var root openable
 		var mounts []openable
 		for _, t := range cf.Trees(a) {
 			o := openable{tree: roots.of(t), readOnly: !t.Writes()}
-			cf.tryTree(roots, o.tree, t)
+			cf.tryTree(roots, o.tree, t, failed)
 			if t.Mount == nil {
 				root = o
 				continue
@@ -61,16 +62,21 @@ func (cf *config) static(roots *roots) server.Static {
 	return static
 }
 
-// tryTree opens a tree of a user once, and records what is wrong with it.
-func (cf *config) tryTree(roots *roots, tree *servedTree, t settings.Tree) {
+// tryTree opens a tree of a user once, and records what is wrong with it. A storage of mounts that has failed is not tried
+// again, because each try may take long.
+func (cf *config) tryTree(roots *roots, tree *servedTree, t settings.Tree, failed map[string]bool) {
 	ctx, at := roots.ctx, t.Spec()
 	if t.Mount != nil { // it must not keep the server from starting
+		if failed[t.Storage()] {
+			return
+		}
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, mountTime)
 		defer cancel()
 	}
 	files, lease, spec, err := tree.try(ctx)
 	if err != nil {
+		failed[t.Storage()] = t.Mount != nil
 		cf.rootFailed(t, spec, err)
 	} else if files != nil {
 		if t.Mount == nil && t.Home != "" && !inMount(t.Account, t.Home) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"miniftp/cmd/miniftp/internal/storage"
 	"miniftp/cmd/miniftp/internal/users"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/fsroot/mountfs"
@@ -56,6 +57,14 @@ func (cf *Config) AllTrees() (all []Tree) {
 
 // Spec returns the storage of the tree, for fsroot.Open and the like.
 func (t Tree) Spec() string { return expand(t.template, t.Account) }
+
+// Storage names what is opened for the tree. Trees on demand in a bucket share that.
+func (t Tree) Storage() string {
+	if base, _, ok := t.OnDemand(); ok && !storage.IsDirectory(t.template) {
+		return base
+	}
+	return t.Spec()
+}
 
 // Perms returns what the user may do there.
 func (t Tree) Perms() []string {
