@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/afero"
+
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/ftp/server"
@@ -206,6 +208,16 @@ func TestMountsAreServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer srv.Close()
+	files, lease, err := opts.Auth.(server.Static)["u"].Account.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"/f": false, "/in/f": true, "/pub/f": false} { // the barrier besides the permissions
+		if err := afero.WriteFile(files, name, nil, 0o644); (err == nil) != want {
+			t.Errorf("%s is written: %v", name, err)
+		}
+	}
+	_ = lease.Close()
 	r.keepSwept(srv, cf)
 	for name, want := range map[string]bool{"home": false, "drop": true, "pub": false} {
 		tree := r.get(filepath.Join(dir, name))
