@@ -30,6 +30,7 @@ const (
 	ReasonGate                      // the check of an upload refused it
 	ReasonUnchecked                 // an upload could not be checked, so it is not visible
 	ReasonExpired                   // the account has expired
+	ReasonLoginUnchecked            // a login could not be checked
 
 	// The following reasons do not occur in Refused. They are for Observers that classify
 	// DataFailed and StrangerRefused.
@@ -64,6 +65,7 @@ var reasons = [...]string{
 	ReasonGate:               "upload refused by the check",
 	ReasonUnchecked:          "upload could not be checked",
 	ReasonExpired:            "account expired",
+	ReasonLoginUnchecked:     "login could not be checked",
 	ReasonForeignHost:        "data connection with another host",
 	ReasonLowPort:            "data connection to a low port",
 	ReasonNotResumed:         "TLS session not resumed",

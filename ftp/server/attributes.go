@@ -96,7 +96,11 @@ func (s *session) locksOut(mode fs.FileMode, p string, fi fs.FileInfo) bool {
 	if isHomeOf(s.account, s.account.FS, p, fi) {
 		return true
 	}
-	users, _ := s.srv.set.Load().Auth.(Static)
+	auth := s.srv.set.Load().Auth
+	users, _ := auth.(Static)
+	if others, ok := auth.(UsersAuthenticator); ok {
+		users = others.Users()
+	}
 	for _, u := range users {
 		if s.isHomeOfUser(u.Account, p, fi) {
 			return true

@@ -96,6 +96,24 @@ func TestAttributesAreAllOrNothing(t *testing.T) {
 // A directory where sessions start keeps its owner's rights, under whatever name a command refers to it. SITE
 // CHMOD keeps the bits of a directory that it does not set.
 func TestHomesKeepTheirRights(t *testing.T) {
+	t.Run("Static", func(t *testing.T) { homesKeepTheirRights(t, func(s server.Static) server.Authenticator { return s }) })
+	t.Run("UsersAuthenticator", func(t *testing.T) {
+		homesKeepTheirRights(t, func(s server.Static) server.Authenticator {
+			return struct {
+				server.AuthenticatorFunc
+				usersOf
+			}{s.Authenticate, usersOf(s)}
+		})
+	})
+}
+
+// usersOf implements server.UsersAuthenticator.
+type usersOf server.Static
+
+func (u usersOf) Users() server.Static { return server.Static(u) }
+
+func homesKeepTheirRights(t *testing.T, auth func(server.Static) server.Authenticator) {
+	t.Helper()
 	root, dir := disk(t)
 	for _, d := range []string{"/home/al", "/other/root/in", "/plain"} {
 		check(t, root.MkdirAll(d, 0o755))
@@ -109,6 +127,7 @@ func TestHomesKeepTheirRights(t *testing.T) {
 		users := o.Auth.(server.Static)
 		users["al"] = server.User{Password: "al", Account: server.Account{FS: root, Home: "/home/al", Perm: server.ReadWrite}}
 		users["bo"] = server.User{Password: "bo", Account: server.Account{FS: other, Home: "in", Perm: server.ReadWrite}}
+		o.Auth = auth(users)
 	})
 	c := s.login(t, "rw")
 	for _, p := range []string{"/", ".", "/home/al", "/link", "/plain/up", "/other/root", "/other/root/in"} {

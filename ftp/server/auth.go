@@ -32,7 +32,8 @@ type Login struct {
 }
 
 // Authenticator decides who may log in. Authenticate is called concurrently by many sessions. An error refuses
-// the login. Its text is logged but not sent to the client, which gets the same 530 for all reasons.
+// the login. Its text is logged but not sent to the client, which gets the same 530 for all reasons except
+// ErrAuthUnavailable.
 type Authenticator interface {
 	Authenticate(ctx context.Context, login Login) (*Account, error)
 }
@@ -129,6 +130,11 @@ func (p Perm) Has(p2 Perm) bool { return p&p2 == p2 }
 
 // ErrLogin is returned by an Authenticator for an unknown user or a wrong password.
 var ErrLogin = errors.New("login incorrect")
+
+// ErrAuthUnavailable is returned, or wrapped, by an Authenticator that can't find out whether a login is correct, for
+// example because a directory service does not answer. The login is refused with 421 "try again later", its text is
+// logged, and it does not count as a failed login.
+var ErrAuthUnavailable = errors.New("the login could not be checked")
 
 // User is one entry of Static.
 type User struct {

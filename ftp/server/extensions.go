@@ -105,6 +105,12 @@ type (
 		Check() error
 	}
 
+	// A UsersAuthenticator consults a Static among others, and can return it. SITE CHMOD then does not lock its users out
+	// of their roots and homes, as if it were the Authenticator.
+	UsersAuthenticator interface {
+		Users() Static
+	}
+
 	// An FXPAuthenticator can report whether any of its users may copy from server to server (Account.FXP). If
 	// so, FEAT lists SSCN and CPSV even before the login, where some clients look for them.
 	FXPAuthenticator interface {

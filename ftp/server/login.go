@@ -183,11 +183,16 @@ func (s *session) finishLogin(account *Account, user string, err error) ftp.Repl
 	return ftp.NewReply(230, "Welcome.")
 }
 
-// loginFailed returns the same reply for all reasons for which an Authenticator refuses a login.
+// loginFailed returns the same reply for all reasons for which an Authenticator refuses a login. What the client can't
+// change by another password has replies of its own.
 func (s *session) loginFailed(user string, err error) ftp.Reply {
 	if noFiles := (*filesError)(nil); errors.As(err, &noFiles) { // the user and password were right
 		s.emitRefusedLogin(user, err.Error(), ftp.ReasonOther)
 		return ftp.NewReply(530, "Your files can't be reached now. Try again later, or ask the administrator of this server.")
+	}
+	if errors.Is(err, ErrAuthUnavailable) { // not the client's fault, and it must not take this for a wrong password
+		s.emitRefusedLogin(user, err.Error(), ftp.ReasonLoginUnchecked)
+		return ftp.NewReply(421, "Logins can't be checked now. Try again later.")
 	}
 	if errors.Is(err, errExpired) {
 		s.emitRefusedLogin(user, err.Error(), ftp.ReasonExpired)

@@ -14,8 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"miniftp/ftp/server/internal/guard"
-
 	"golang.org/x/crypto/bcrypt"
 )
 
@@ -114,7 +112,7 @@ const maxKnown = 4096
 
 // verifier compares passwords with hashes.
 type verifier struct {
-	slots   *guard.Queue                      // one for each hash that may be computed at once
+	slots   *LoginQueue                       // one for each hash that may be computed at once
 	compare func(hash, password []byte) error // bcrypt
 	key     [sha256.Size]byte                 // random, for id
 	mu      sync.Mutex
@@ -126,7 +124,7 @@ func halfOfTheProcessors() int { return (runtime.GOMAXPROCS(0) + 1) / 2 }
 
 func newVerifier() *verifier {
 	v := &verifier{
-		slots:   guard.NewQueue(halfOfTheProcessors()),
+		slots:   NewLoginQueue(halfOfTheProcessors()),
 		compare: bcrypt.CompareHashAndPassword,
 		known:   map[[sha256.Size]byte]time.Time{},
 	}
@@ -195,13 +193,8 @@ func dummyHash(cost int) []byte {
 	return fmt.Appendf(nil, "$2b$%02d$%s", cost, strings.Repeat(".", 53))
 }
 
-// slot waits for the login's turn. The keys are only what the client has sent and its address. They do not
-// depend on whether the user exists, because the length of the wait would show that.
-func (v *verifier) slot(ctx context.Context, l Login) error {
-	type name string
-	ip := l.Remote.Addr()
-	return v.slots.Acquire(ctx, l.regular, name(l.User), guard.Origin(ip), guard.Site(ip))
-}
+// slot waits for the login's turn.
+func (v *verifier) slot(ctx context.Context, l Login) error { return v.slots.Acquire(ctx, l) }
 
 // id returns the key of user, password and hash together in known: after a change of any of them nothing is
 // remembered. It is a keyed hash, so the password can't be guessed from it without the key.

@@ -64,7 +64,7 @@ func New(opts Options) (*Server, error) {
 		table:      newTable(),
 		listeners:  map[net.Listener]struct{}{},
 		population: newPopulation(),
-		guard:      guard.NewLogins(errLoginLate, errHungUp),
+		guard:      guard.NewLogins(errLoginLate, errHungUp, ErrAuthUnavailable),
 		verifier:   newVerifier(),
 		uploads:    newUploads(),
 		hashes:     guard.NewQueue(set.MaxHashes),

@@ -17,7 +17,7 @@ func TestRefusalsTakeOneTurn(t *testing.T) {
 		if _, err := users.Authenticate(t.Context(), login); !errors.Is(err, ErrLogin) {
 			t.Error(err)
 		}
-		for key, n := range v.slots.Counts() {
+		for key, n := range v.slots.slots.Counts() {
 			if n != 1 {
 				t.Errorf("%s: %d turns for %v", user, n, key)
 			}
@@ -35,7 +35,7 @@ func TestSlotsDoNotTellWhoExists(t *testing.T) {
 		login.verifier = v
 		_ = login.Verify(t.Context(), stored)
 		var all []string
-		for key, n := range v.slots.Counts() {
+		for key, n := range v.slots.slots.Counts() {
 			all = append(all, fmt.Sprint(key, n))
 		}
 		slices.Sort(all)
