@@ -1,5 +1,5 @@
-// Package callout runs the programs, and reaches the web services, that an administrator names: the checks of uploads
-// (package gate) and the receivers of events (package outbox).
+// Package callout runs the programs, and reaches the web services, that an administrator names: the sources of logins
+// (package authn), the checks of uploads (package gate) and the receivers of events (package outbox).
 package callout
 
 import (
@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -19,6 +20,24 @@ import (
 
 	"miniftp/ftp"
 )
+
+// CheckProgram returns an error if path is not the whole path of a program that can be run.
+func CheckProgram(path string) error {
+	if !filepath.IsAbs(path) {
+		return errors.New("write the whole path of the program: exec:/PATH/OF/PROGRAM")
+	}
+	_, err := exec.LookPath(path)
+	if inner, ok := errors.AsType[*exec.Error](err); ok {
+		err = inner.Err
+	}
+	if inner, ok := errors.AsType[*fs.PathError](err); ok {
+		err = inner.Err
+	}
+	if err != nil {
+		return fmt.Errorf("can't be run: %w", err)
+	}
+	return nil
+}
 
 // Command returns a command for a program without arguments. It runs in the top directory, with the variables and otherwise
 // only PATH and LANG. Run runs it.

@@ -3,10 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 
 	"miniftp/cmd/miniftp/internal/callout"
@@ -18,17 +15,8 @@ import (
 type program struct{ path string }
 
 func newProgram(path string) (checker, error) {
-	if !filepath.IsAbs(path) {
-		return nil, errors.New("write the whole path of the program: exec:/PATH/OF/PROGRAM")
-	}
-	if _, err := exec.LookPath(path); err != nil {
-		if inner, ok := errors.AsType[*exec.Error](err); ok {
-			err = inner.Err
-		}
-		if inner, ok := errors.AsType[*fs.PathError](err); ok {
-			err = inner.Err
-		}
-		return nil, fmt.Errorf("can't be run: %w", err)
+	if err := callout.CheckProgram(path); err != nil {
+		return nil, err
 	}
 	return &program{path}, nil
 }

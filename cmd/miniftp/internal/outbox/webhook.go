@@ -3,21 +3,14 @@ package outbox
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	"miniftp/cmd/miniftp/internal/callout"
-	"miniftp/cmd/miniftp/internal/local"
 )
 
 // webhook is a receiver that gets events by HTTP. The headers are those of the Standard Webhooks specification, version 1.
@@ -40,7 +33,7 @@ func (w *webhook) deliver(ctx context.Context, e *Event, secretFile string) erro
 	if err != nil {
 		return err
 	}
-	secret, err := ReadSecret(secretFile)
+	secret, err := callout.ReadSecret(secretFile)
 	if err != nil {
 		return err
 	}
@@ -48,12 +41,9 @@ func (w *webhook) deliver(ctx context.Context, e *Event, secretFile string) erro
 	if err != nil {
 		return callout.Plain(err)
 	}
-	at := strconv.FormatInt(time.Now().Unix(), 10)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "miniftp")
-	req.Header.Set("Webhook-Id", e.ID)
-	req.Header.Set("Webhook-Timestamp", at)
-	req.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(sign(secret, e.ID, at, body)))
+	callout.Sign(req, secret, e.ID, body)
 	resp, err := w.client.Do(req)
 	if err != nil {
 		return callout.Plain(err)
@@ -68,33 +58,4 @@ func (w *webhook) deliver(ctx context.Context, e *Event, secretFile string) erro
 	default:
 		return fmt.Errorf("it answered %d", code)
 	}
-}
-
-// sign returns the signature of a request.
-func sign(secret []byte, id, at string, body []byte) []byte {
-	mac := hmac.New(sha256.New, secret)
-	fmt.Fprintf(mac, "%s.%s.", id, at)
-	mac.Write(body)
-	return mac.Sum(nil)
-}
-
-// minSecret is the length of the shortest secret, in bytes.
-const minSecret = 16
-
-// ReadSecret returns the secret in a file. After the prefix whsec_ it is in base64.
-func ReadSecret(file string) ([]byte, error) {
-	text, _, err := local.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	text = bytes.TrimSpace(text)
-	if encoded, ok := strings.CutPrefix(string(text), "whsec_"); ok {
-		if text, err = base64.StdEncoding.DecodeString(encoded); err != nil {
-			return nil, errors.New("what follows whsec_ in the file of the secret is not base64")
-		}
-	}
-	if len(text) < minSecret {
-		return nil, fmt.Errorf("the file of the secret must hold at least %d bytes", minSecret)
-	}
-	return text, nil
 }
