@@ -66,7 +66,8 @@ var cmdRooms = []struct {
 	{name: "sessions", may: "term /ftp /ftp/dtp"},
 	{name: "metrics", may: "sessions /ftp /ftp/dtp"},
 	{name: "console", may: "term web sessions /ftp /ftp/dtp"},
-	{name: "callout", may: "/ftp"},
+	{name: "callout", may: "local /ftp"},
+	{name: "authn", may: "callout /ftp /ftp/server"},
 	{name: "outbox", may: "callout verb local sessions /ftp /ftp/server"},
 	{name: "control", may: "term verb local sessions /ftp /ftp/server"},
 	{name: "gate", may: "callout /ftp /ftp/server"},
@@ -88,7 +89,7 @@ var cmdRooms = []struct {
 	{name: "passwd", isVerb: true, may: "term verb verb/flags local users /ftp /ftp/server"},
 	{name: "admin", isVerb: true, may: "term verb verb/flags storage sessions control /ftp"},
 	{name: "serve/settings", may: "acmecert outbox verb verb/flags local storage users /ftp /fsroot/mountfs"},
-	{name: "serve", isVerb: true, may: "term verb verb/flags local target users web acmecert sessions metrics console outbox control gate explain watch connect storage systemd runas serve/settings /ftp /ftp/dtp /ftp/server /fsroot /fsroot/mountfs"},
+	{name: "serve", isVerb: true, may: "term verb verb/flags local target users web acmecert sessions metrics console outbox authn callout control gate explain watch connect storage systemd runas serve/settings /ftp /ftp/dtp /ftp/server /fsroot /fsroot/mountfs"},
 	{name: "shell", isVerb: true, may: "term verb verb/flags local target record explain meter watch connect /ftp /ftp/client"},
 
 	{name: "verb/verbtest", may: "verb verb/flags local /ftp /ftp/client /ftp/ftptest /ftp/internal/testutil"},

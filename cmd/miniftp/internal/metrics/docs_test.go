@@ -58,7 +58,7 @@ func labelsOf(exposed string) map[string][][2]string {
 // free holds labels whose values the table does not list.
 var free = map[string]string{
 	"le": "", "quantile": "", "version": "", "goversion": "", // "": nothing is said about them
-	"code": "three digits", "certificate": "a host or, without one, the name of a file", "reason": "see below", "setting": "see below", "verb": "of the command, or other",
+	"code": "three digits", "certificate": "a host or, without one, the name of a file", "reason": "see below", "setting": "see below", "source": "from the configuration", "verb": "of the command, or other",
 	"user": "with a quota; at most 1000", "path": "`/` or a mount",
 }
 

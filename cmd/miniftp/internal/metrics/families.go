@@ -23,6 +23,8 @@ var families = []family{
 	{name: "miniftp_sessions_opened_total", kind: counter, help: "Sessions that were admitted."},
 	{name: "miniftp_session_duration_seconds", kind: histogram, help: "How long sessions that have ended lasted."},
 	{name: "miniftp_logins_total", kind: counter, help: "Logins, by result and the reason of a failure."},
+	{name: "miniftp_auth_answers_total", kind: counter, help: "Logins that a program or web service was to decide, by source and result; skipped means that it was not asked, because it is down."},
+	{name: "miniftp_auth_source_up", kind: gauge, help: "1, or 0 while the source of logins is not asked, because it has failed several times in a row."},
 	{name: "miniftp_bans", kind: gauge, single: true, help: "Bans in force, of addresses and of users at addresses."},
 	{name: "miniftp_refusals_total", kind: counter, help: "Refused connections, logins, commands and data connections, by reason and the setting that decides."},
 	{name: "miniftp_certificate_expiry_timestamp_seconds", kind: gauge, help: "When each certificate of the server ends, in seconds since 1970."},

@@ -49,6 +49,7 @@ type Metrics struct {
 	hooks        [len(hookResults)]*metrics.Counter // set when scraped
 	certificates map[string]*metrics.Gauge          // those that exist now; guarded by scraping
 	quotas       map[string]*metrics.Gauge          // the same
+	sources      map[string]bool                    // the metrics of sources of logins that exist now; guarded by scraping
 }
 
 // reasons is the number of values of ftp.Reason.
@@ -79,7 +80,7 @@ const other = "other"
 const incorrect = "incorrect"
 
 // loginReasons holds the reasons of ftp.Reason for which logins fail. Others are counted as "other".
-var loginReasons = []ftp.Reason{ftp.ReasonLoginFailures, ftp.ReasonSessionsPerUser, ftp.ReasonLoginTimeout, ftp.ReasonTLSRequired, ftp.ReasonClientCertificate, ftp.ReasonExpired}
+var loginReasons = []ftp.Reason{ftp.ReasonLoginFailures, ftp.ReasonSessionsPerUser, ftp.ReasonLoginTimeout, ftp.ReasonTLSRequired, ftp.ReasonClientCertificate, ftp.ReasonExpired, ftp.ReasonLoginUnchecked}
 
 // hookResults holds the results of deliveries, in the order of Hooks.
 var hookResults = [...]string{"delivered", "failed", "given_up"}

@@ -30,6 +30,7 @@ type server struct {
 	certificates []Certificate
 	hooks        Hooks
 	quotas       []sessions.Quota
+	logins       []LoginSource
 }
 
 func newServer() *server {
@@ -41,6 +42,7 @@ func newServer() *server {
 			return ""
 		}), at: time.Now(), moved: map[uint64]int64{}, certificates: []Certificate{{"ftp.example.org", time.Unix(2e9, 0)}},
 		quotas: []sessions.Quota{{User: "alice", Path: "/", Bytes: 5, MaxBytes: 10, Files: 1, MaxFiles: 2}},
+		logins: []LoginSource{{Name: "exec:/usr/local/bin/check-login", Up: true, Answers: map[string]uint64{"ok": 3, "wrong": 1, "unknown": 0, "failed": 0, "skipped": 0, "cached": 7}}},
 	}
 	s.list = sessions.New(func(ftp.Reason) string { return "" }, func(e ftp.Event, one *sessions.Session, _ bool) { s.Follow(s.list, e, one) })
 	return s
@@ -69,6 +71,7 @@ func (s *server) source() Source {
 		Certificates: func() []Certificate { return s.certificates },
 		Hooks:        func() Hooks { return s.hooks },
 		Quotas:       func() []sessions.Quota { return s.quotas },
+		Logins:       func() []LoginSource { return s.logins },
 	}
 }
 
@@ -346,5 +349,19 @@ func TestQuotas(t *testing.T) {
 		if strings.Contains(name, "alice") || strings.Contains(name, "quota_used_files") {
 			t.Errorf("%s is left", name)
 		}
+	}
+}
+
+// TestLoginSources: the sources of logins are those that the server asks now.
+func TestLoginSources(t *testing.T) {
+	s := newServer()
+	want := `miniftp_auth_answers_total{source="exec:/usr/local/bin/check-login",result="cached"} 7`
+	if got := string(s.expose(s.source())); !strings.Contains(got, want) {
+		t.Errorf("%s is missing in\n%s", want, got)
+	}
+	s.logins = []LoginSource{{Name: `a"b`, Answers: map[string]uint64{"ok": 1}}}
+	got := string(s.expose(s.source()))
+	if strings.Contains(got, "check-login") || !strings.Contains(got, `miniftp_auth_source_up{source="a\"b"} 0`) || !strings.Contains(got, `{source="a\"b",result="ok"} 1`) {
+		t.Errorf("after a reload:\n%s", got)
 	}
 }

@@ -25,6 +25,14 @@ type Source struct {
 	Certificates func() []Certificate
 	Hooks        func() Hooks
 	Quotas       func() []sessions.Quota // at most 1000
+	Logins       func() []LoginSource
+}
+
+// LoginSource is a program or web service that is asked about logins.
+type LoginSource struct {
+	Name    string // from the configuration
+	Up      bool
+	Answers map[string]uint64 // by result
 }
 
 // Hooks says how far the delivery of events is.
@@ -73,6 +81,29 @@ func (m *Metrics) look(src Source) {
 	m.lookAtCertificates(src.Certificates())
 	m.lookAtHooks(src.Hooks())
 	m.lookAtQuotas(src.Quotas())
+	m.lookAtLogins(src.Logins())
+}
+
+// lookAtLogins replaces the metrics of the sources of logins.
+func (m *Metrics) lookAtLogins(all []LoginSource) {
+	now := map[string]bool{}
+	for _, s := range all {
+		label := labelValue.Replace(ftp.Printable(strings.ToValidUTF8(s.Name[:min(len(s.Name), maxName)], "?")))
+		up := fmt.Sprintf(`miniftp_auth_source_up{source="%s"}`, label)
+		m.set.GetOrCreateGauge(up, nil).Set(float64(index(s.Up)))
+		now[up] = true
+		for result, n := range s.Answers {
+			answers := fmt.Sprintf(`miniftp_auth_answers_total{source="%s",result=%q}`, label, result)
+			m.set.GetOrCreateCounter(answers).Set(n)
+			now[answers] = true
+		}
+	}
+	for name := range m.sources {
+		if !now[name] {
+			m.set.UnregisterMetric(name)
+		}
+	}
+	m.sources = now
 }
 
 // lookAtHooks sets the metrics of the delivery of events.

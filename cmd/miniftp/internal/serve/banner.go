@@ -93,7 +93,7 @@ func writeBelow(b *strings.Builder, r [2]string, indent string, width int) {
 // served returns the root if all users have the same one, else the number of roots.
 func (cf *config) served() string {
 	var all []string
-	for _, a := range cf.Users {
+	for _, a := range cf.Everybody() {
 		if spec := cf.Template(a); !slices.Contains(all, spec) {
 			all = append(all, spec)
 		}
@@ -129,6 +129,9 @@ func (cf *config) describe() string {
 	case len(named) > 4:
 		named = []string{fmt.Sprintf("%d users", len(named))}
 	}
+	if cf.AsksOthers() {
+		named = append(named, "users of "+strings.Join(cf.sourceNames(), ", "))
+	}
 	if anyone != "" {
 		named = append(named, anyone)
 	}
@@ -137,6 +140,9 @@ func (cf *config) describe() string {
 
 // invite returns the commands to fetch a file if a user may read, else those to upload one.
 func (cf *config) invite(url string, roots *roots, t tlsBanner) string {
+	if len(cf.Users) == 0 { // all are users of a source of --auth
+		return fmt.Sprintf("log in as one of them:\n  curl %s-u NAME %s\n  miniftp ls %s%s\n", t.curl, strings.Replace(url, "ftpes://", "ftp://", 1), t.miniftp, strings.Replace(url, "://", "://NAME@", 1))
+	}
 	who := cf.Users[0]
 	for _, a := range cf.Users {
 		if permsOf(a.Perms).Has(server.PermRead) && (a.Anyone || !permsOf(who.Perms).Has(server.PermRead)) {

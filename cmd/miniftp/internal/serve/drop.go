@@ -81,7 +81,7 @@ func (s *serving) drop() error {
 
 // unreadable returns a warning for each file that a reload reads but the user can't.
 func (cf *config) unreadable() (warnings []string) {
-	all := append([]string{cf.Path, cf.UsersFile, cf.TLSClientCA, cf.TLSFXPCA, cf.GateSecretFile}, cf.TLSCert...)
+	all := append([]string{cf.Path, cf.UsersFile, cf.TLSClientCA, cf.TLSFXPCA, cf.GateSecretFile, cf.AuthSecretFile}, cf.TLSCert...)
 	for _, name := range append(all, cf.TLSKey...) {
 		if name == "" || storage.Is(name) {
 			continue

@@ -58,6 +58,9 @@ func (cf *config) exposed() {
 				at = spec
 			}
 		}
+		if root, ok := cf.StrangersRoot(s.file); ok && at == "" {
+			perm, at = replaces, root
+		}
 		switch {
 		case at == "":
 		case perm&replaces != 0 && !s.onlyRead:
@@ -138,6 +141,12 @@ func (cf *config) secrets() []secret {
 	}
 	add(&cf.ConsoleTokenFile, "the token of the live page", cf.ConsoleTokenFile)
 	add(&cf.GateSecretFile, "the secret for webhooks", cf.GateSecretFile)
+	for _, s := range cf.Sources() {
+		if program, ok := strings.CutPrefix(s, "exec:"); ok && filepath.IsAbs(program) {
+			add(&cf.Auth, "a program that decides about logins", program)
+		}
+	}
+	add(&cf.AuthSecretFile, "the secret for sources of logins", cf.AuthSecretFile)
 	add(&cf.LogFile, "the log", cf.LogFile)
 	add(&cf.Xferlog, "the log of transfers", cf.Xferlog)
 	if home, err := os.UserHomeDir(); err == nil {

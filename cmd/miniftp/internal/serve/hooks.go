@@ -2,12 +2,15 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"miniftp/cmd/miniftp/internal/callout"
 	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/metrics"
 	"miniftp/cmd/miniftp/internal/outbox"
@@ -55,7 +58,7 @@ func (cf *config) checkHooks() {
 	case signed && cf.HookSecretFile == "":
 		cf.Wrong(&cf.Hook, "a web service needs a secret, with which requests are signed: name a file that holds one with --hook-secret-file")
 	case cf.HookSecretFile != "":
-		_, err := outbox.ReadSecret(cf.HookSecretFile)
+		_, err := callout.ReadSecret(cf.HookSecretFile)
 		if err != nil {
 			err = fmt.Errorf("%s: %w", cf.Word(&cf.HookSecretFile), err)
 		}
@@ -107,12 +110,12 @@ func (s *serving) useHooks(cf *config) {
 }
 
 // openHooks opens the outbox and begins to deliver, as the user of --run-as.
-func (s *serving) openHooks(users server.Authenticator) error {
+func (s *serving) openHooks() error {
 	if s.hooks == nil {
 		return nil
 	}
 	if s.cf.HookSecretFile != "" { // the user of --run-as must be able to read it
-		if _, err := outbox.ReadSecret(s.cf.HookSecretFile); err != nil {
+		if _, err := callout.ReadSecret(s.cf.HookSecretFile); err != nil {
 			return s.cf.Located(&s.cf.HookSecretFile, err)
 		}
 	}
@@ -127,23 +130,47 @@ func (s *serving) openHooks(users server.Authenticator) error {
 	err = s.hooks.Open(s.c.Context, outbox.Config{
 		Dir: dir, Size: size, Receivers: s.cf.receivers(), Server: s.name, Log: s.logs.log,
 		Made: func(ctx context.Context, c server.Change, began time.Time) (bool, error) {
-			return madeBy(ctx, users, c, began)
+			return s.cf.madeBy(ctx, s.roots, c, began)
 		},
 	})
 	return s.cf.Located(&s.cf.HookOutbox, err)
 }
 
-// madeBy reports whether a change by one of the users was made.
-func madeBy(ctx context.Context, users server.Authenticator, c server.Change, began time.Time) (bool, error) {
-	all, _ := users.(server.Static)
-	user, ok := all[c.User]
-	if !ok && (strings.EqualFold(c.User, "ftp") || strings.EqualFold(c.User, "anonymous")) {
-		user, ok = all["anonymous"]
+// madeBy reports whether a change by one of the users was made. The group of a user whom another source of --auth has
+// accepted is not known any more, so all roots that such a user can have are looked at.
+func (cf *config) madeBy(ctx context.Context, roots *roots, c server.Change, began time.Time) (made bool, err error) {
+	user := c.User
+	if cf.User(user) == nil && (strings.EqualFold(user, "ftp") || strings.EqualFold(user, "anonymous")) {
+		user = "anonymous"
 	}
-	if !ok {
-		return false, fmt.Errorf("there is no user %s", ftp.Printable(c.User))
+	all := cf.Strangers(user)
+	if a := cf.User(user); a != nil {
+		all = []*settings.Account{a}
 	}
-	files, lease, err := user.Account.Open(ctx)
+	err = fmt.Errorf("there is no user %s", ftp.Printable(c.User))
+	for _, a := range all {
+		if made, err = cf.madeIn(ctx, roots, a, c, began); made {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
+// madeIn reports whether a change was made in the files of a user.
+func (cf *config) madeIn(ctx context.Context, roots *roots, a *settings.Account, c server.Change, began time.Time) (bool, error) {
+	if err := a.WhyRootless(); err != nil {
+		return false, err
+	}
+	home := roots.of(cf.Trees(a)[0])
+	_, lease, err := home.acquire(ctx)
+	if errors.Is(err, fs.ErrNotExist) && home.made() { // it would have been made before the change
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	_ = lease.Close()
+	files, lease, err := cf.opener(a, roots.of)(ctx)
 	if err != nil {
 		return false, err
 	}

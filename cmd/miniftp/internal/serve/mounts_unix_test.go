@@ -246,11 +246,11 @@ func TestMountsAreServed(t *testing.T) {
 	if open("drop") || !open("home") {
 		t.Error("a mount that is named no more stays open")
 	}
-	gated := parse("[users.u.mounts]\n\"/in\" = \"s3://b/x:drop\"\n")
+	gated := parse("[users.u.mounts]\n\"/in\" = \"ftp://127.0.0.1:1/x:drop\"\n\"/bucket\" = \"s3://b/x:drop\"\n")
 	gated.Gate = []string{"exec:/bin/true"}
 	gated.checkGated()
-	if len(gated.Problems) != 1 || !strings.Contains(gated.Problems[0].Error(), "s3://b/x") {
-		t.Errorf("a bucket to which users may write, with a gate: %v", gated.Problems)
+	if len(gated.Problems) != 1 || !strings.Contains(gated.Problems[0].Error(), "127.0.0.1:1") {
+		t.Errorf("another server to which users may write, with a gate: %v", gated.Problems)
 	}
 }
 

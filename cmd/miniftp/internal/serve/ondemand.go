@@ -28,6 +28,45 @@ func (r *roots) of(of settings.Tree) *servedTree {
 	return t
 }
 
+// maxStrangers is how many trees of users who are not in the configuration are remembered while no session uses them.
+const maxStrangers = 10_000
+
+// ofStranger returns a tree of a user whom a source of --auth has accepted.
+func (r *roots) ofStranger(of settings.Tree) *servedTree {
+	r.forgetStrangers()
+	spec := of.Spec()
+	r.mu.Lock()
+	_, known := r.trees[spec]
+	r.mu.Unlock()
+	t := r.of(of)
+	if known {
+		return t
+	}
+	t.sweep(of.Writes() && storage.Sweeps(spec)) // by the sweeper of all trees on demand
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stranger = true
+	return t
+}
+
+// forgetStrangers makes room for a tree, if there are too many. A login that has just got a tree that is forgotten can still
+// use it: opening a directory twice does no harm.
+func (r *roots) forgetStrangers() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	looked := 0
+	for spec, t := range r.trees { // in random order
+		if looked++; len(r.trees) <= maxStrangers || looked > 64 {
+			return
+		}
+		t.mu.Lock()
+		if t.stranger && t.onDemand && t.now == nil {
+			delete(r.trees, spec)
+		}
+		t.mu.Unlock()
+	}
+}
+
 // login returns the files for a session like acquire. It makes the directory of a tree on demand if it does not exist. Its parent has
 // to exist. A directory in a bucket need not be made.
 func (t *servedTree) login(ctx context.Context) (afero.Fs, io.Closer, error) {

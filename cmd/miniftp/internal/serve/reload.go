@@ -27,7 +27,7 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	}
 	cf.gate(&o)
 	cf.checkGated()
-	o.Auth = cf.static(roots)
+	o.Auth = cf.authenticator(roots)
 	if cf.SharedState != "" {
 		state, err := roots.openState(cf.SharedState)
 		cf.Blame(&cf.SharedState, err)
@@ -53,7 +53,7 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 // channel is nil. Calling stop ends the notification.
 func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
 	cf := s.cf
-	files := s.service.Present() || cf.Path != "" || cf.Given(&cf.UsersFile) || cf.Given(&cf.TLSCert) || cf.Given(&cf.LogFile) || cf.Given(&cf.Xferlog) || strings.Contains(cf.PassivePorts, "=@")
+	files := s.service.Present() || cf.Path != "" || cf.Given(&cf.UsersFile) || cf.Given(&cf.Auth) || cf.Given(&cf.TLSCert) || cf.Given(&cf.LogFile) || cf.Given(&cf.Xferlog) || strings.Contains(cf.PassivePorts, "=@")
 	if !files && signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		return nil, nil, func() {}
 	}
@@ -62,6 +62,12 @@ func (s *serving) hangups() (reload, closed hangupSignals, stop func()) {
 		return signals, nil, stop
 	}
 	return nil, signals, stop
+}
+
+// useParts makes the parts that a reload keeps work as cf says.
+func (s *serving) useParts(cf *config, users server.Authenticator) {
+	s.useHooks(cf)
+	s.useAuth(users)
 }
 
 // reread reads the settings and their files again, for new sessions. If there is a mistake, nothing
@@ -82,6 +88,7 @@ func (s *serving) reread() control.Reloaded {
 	if len(cf.Problems) == 0 {
 		s.useCertificates(certs)
 		s.logs.use(&opts)
+		s.connectAuth(opts.Auth)
 		if s.hooks != nil {
 			opts.Journal = s.hooks
 		}
@@ -109,7 +116,7 @@ func (s *serving) reread() control.Reloaded {
 		s.logs.log.Warn("changing this setting needs a restart", "setting", key)
 	}
 	s.cf = cf
-	s.useHooks(cf)
+	s.useParts(cf, opts.Auth)
 	s.expiry.forget()
 	s.showCertificates(certs, func(text string) {
 		s.logs.log.Warn(text)

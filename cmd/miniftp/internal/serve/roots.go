@@ -113,10 +113,20 @@ func (r *roots) keepSwept(srv *server.Server, cf *config) {
 		case !begin:
 		case !t.sweptOnDemand():
 			r.sweeps.Go(func() { srv.KeepSwept(r.ctx, t.toSweep()) })
-		case !r.sweeping:
-			r.sweeping = true
-			r.sweeps.Go(func() { srv.KeepSwept(r.ctx, r.toSweep()) })
+		default:
+			r.sweepOnDemand(srv)
 		}
+	}
+	if cf.AsksOthers() { // whose trees come later
+		r.sweepOnDemand(srv)
+	}
+}
+
+// sweepOnDemand starts the sweeper of the trees on demand, unless it runs. roots.mu must be held.
+func (r *roots) sweepOnDemand(srv *server.Server) {
+	if !r.sweeping {
+		r.sweeping = true
+		r.sweeps.Go(func() { srv.KeepSwept(r.ctx, r.toSweep()) })
 	}
 }
 
@@ -176,6 +186,7 @@ type servedTree struct {
 	swept    bool        // users may upload to it, so it is to be swept
 	sweeping bool        // a sweeper has been started, which runs until the end
 	onDemand bool        // the root has a placeholder
+	stranger bool        // it was made for a user who is not in the configuration; see roots.ofStranger
 	mode     fs.FileMode // for making it, before the umask of the process
 	// The directory below of the bucket base, if the tree is on demand and in a bucket.
 	base, below string

@@ -21,6 +21,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/acmecert"
+	"miniftp/cmd/miniftp/internal/authn"
 	"miniftp/cmd/miniftp/internal/console"
 	"miniftp/cmd/miniftp/internal/control"
 	"miniftp/cmd/miniftp/internal/metrics"
@@ -59,10 +60,11 @@ type serving struct {
 	implicitTLS bool                           // a listener is for implicit TLS
 	proxied     atomic.Pointer[[]netip.Prefix] // --proxy-protocol
 	managed     managed
-	metrics     *metrics.Metrics // nil: off
-	console     *console.Console // nil: off
-	hooks       *outbox.Outbox   // nil: no receivers
-	name        string           // see control.NodeName
+	metrics     *metrics.Metrics            // nil: off
+	console     *console.Console            // nil: off
+	hooks       *outbox.Outbox              // nil: no receivers
+	auth        atomic.Pointer[authn.Chain] // nil: only the users of the configuration may log in
+	name        string                      // see control.NodeName
 	certs       atomic.Pointer[certificates]
 	acme        *acmecert.Manager // nil: started without --tls-acme
 	challenges  challenges
@@ -101,7 +103,7 @@ func runServe(e *verb.Env, c *cli.Context) error {
 	s.proxied.Store(&opts.ProxyProtocol)
 	listeners := slices.Concat(plain, tlsFirst)
 	s.name = control.NodeName(listeners[0].Addr())
-	pages, err := s.openRest(certs, opts.Auth)
+	pages, err := s.openRest(certs)
 	defer pages.close()
 	unmanage := func() {}
 	if err == nil {
@@ -141,6 +143,8 @@ func (s *serving) beginParts(opts *server.Options, certs *certificates) {
 	s.followEvents()
 	s.beginACME(certs)
 	s.logs.use(opts)
+	s.connectAuth(opts.Auth)
+	s.useAuth(opts.Auth)
 	s.beginHooks(opts)
 }
 
@@ -148,12 +152,13 @@ func (s *serving) beginParts(opts *server.Options, certs *certificates) {
 func (s *serving) closeParts() {
 	s.challenges.close()
 	s.hooks.Close()
+	s.auth.Load().Close()
 	s.console.Close()
 }
 
 // openRest opens the listeners that are not for FTP, becomes the user of --run-as, and then opens the outbox. The caller must
 // close pages, also after an error.
-func (s *serving) openRest(certs *certificates, users server.Authenticator) (pages sites, err error) {
+func (s *serving) openRest(certs *certificates) (pages sites, err error) {
 	if pages, err = s.openSites(); err != nil {
 		return nil, err
 	}
@@ -163,7 +168,7 @@ func (s *serving) openRest(certs *certificates, users server.Authenticator) (pag
 	if err = s.drop(); err != nil {
 		return pages, err
 	}
-	return pages, s.openHooks(users)
+	return pages, s.openHooks()
 }
 
 // listen makes the server and its listeners, or takes those over that systemd passes.

@@ -23,43 +23,58 @@ import (
 // one user has is a warning if it can't be used, so that the others can still log in. So is a mount.
 func (cf *config) static(roots *roots) server.Static {
 	static := server.Static{}
-	allUsers := doubtsOf(settings.Words(cf.AcceptUpload))
 	failed := map[string]bool{} // storages of mounts, which many users may have
 	for _, a := range cf.Users {
-		var root openable
-		var mounts []openable
 		for _, t := range cf.Trees(a) {
-			o := openable{tree: roots.of(t), readOnly: !t.Writes()}
-			cf.tryTree(roots, o.tree, t, failed)
-			if t.Mount == nil {
-				root = o
-				continue
-			}
-			o.path = t.Mount.Path
-			mounts = append(mounts, o)
-		}
-		for _, m := range a.Mounts {
-			if err := m.Rootless(); err != nil {
-				mounts = append(mounts, openable{path: m.Path, err: err})
-			}
+			cf.tryTree(roots, roots.of(t), t, failed)
+			cf.warnOfTree(t)
 		}
 		if a.Expired(time.Now()) {
 			cf.Warn("%s: user %s: the account has expired: logins are refused", cf.UserFrom(a, &a.Expires), ftp.Printable(a.Name))
 		}
-		static[a.Name] = server.User{Password: a.Password, Anyone: a.Anyone, Account: server.Account{
-			Open: opener(root, mounts),
-			Home: a.Home, Perm: permsOf(a.Perms), RateDown: a.Down, RateUp: a.Up,
-			Quota: server.Quota{Bytes: a.Quota, Files: a.QuotaFiles}, Mounts: mountsOf(a),
-			MaxSessions: a.Sessions, Networks: a.Networks, FXP: a.FXP, Expires: a.Expires, Umask: a.Umask,
-			Accept: doubtsOf(a.Accept) | allUsers, Compat: cf.compatOf(a),
-		}}
+		static[a.Name] = server.User{Password: a.Password, Anyone: a.Anyone, Account: cf.account(a, roots.of)}
 	}
 	for _, a := range cf.Rootless {
-		static[a.Name] = server.User{Password: a.Password, Anyone: a.Anyone, Account: server.Account{
-			Open: func(context.Context) (afero.Fs, io.Closer, error) { return nil, nil, a.WhyRootless() },
-		}}
+		static[a.Name] = server.User{Password: a.Password, Anyone: a.Anyone, Account: rootless(a.WhyRootless())}
 	}
 	return static
+}
+
+// rootless returns the account of a user who can't log in because of the root.
+func rootless(why error) server.Account {
+	return server.Account{Open: func(context.Context) (afero.Fs, io.Closer, error) { return nil, nil, why }}
+}
+
+// account returns the account of a user whose trees get returns.
+func (cf *config) account(a *settings.Account, get func(settings.Tree) *servedTree) server.Account {
+	return server.Account{
+		Open: cf.opener(a, get),
+		Home: a.Home, Perm: permsOf(a.Perms), RateDown: a.Down, RateUp: a.Up,
+		Quota: server.Quota{Bytes: a.Quota, Files: a.QuotaFiles}, Mounts: mountsOf(a),
+		MaxSessions: a.Sessions, Networks: a.Networks, FXP: a.FXP, Expires: a.Expires, Umask: a.Umask,
+		Accept: doubtsOf(a.Accept) | doubtsOf(settings.Words(cf.AcceptUpload)), Compat: cf.compatOf(a),
+	}
+}
+
+// opener returns the function that opens the files of a user at a login. get returns the user's trees.
+func (cf *config) opener(a *settings.Account, get func(settings.Tree) *servedTree) func(context.Context) (afero.Fs, io.Closer, error) {
+	var root openable
+	var mounts []openable
+	for _, t := range cf.Trees(a) {
+		o := openable{tree: get(t), readOnly: !t.Writes()}
+		if t.Mount == nil {
+			root = o
+			continue
+		}
+		o.path = t.Mount.Path
+		mounts = append(mounts, o)
+	}
+	for _, m := range a.Mounts {
+		if err := m.Rootless(); err != nil {
+			mounts = append(mounts, openable{path: m.Path, err: err})
+		}
+	}
+	return opener(root, mounts)
 }
 
 // tryTree opens a tree of a user once, and records what is wrong with it. A storage of mounts that has failed is not tried
@@ -86,6 +101,11 @@ func (cf *config) tryTree(roots *roots, tree *servedTree, t settings.Tree, faile
 		}
 		_ = lease.Close()
 	}
+}
+
+// warnOfTree records what a user can't have in a tree.
+func (cf *config) warnOfTree(t settings.Tree) {
+	at := t.Spec()
 	if t.Umask != 0 && (connect.IsRemote(at) || !isDirectory(at) && storage.HasDirectories(at)) {
 		cf.Warn("%s: user %s: umask has no effect in %s, where files have no permissions of this system", cf.UserFrom(t.Account, &t.Umask), ftp.Printable(t.Name), ftp.MaskURL(at))
 	}

@@ -130,7 +130,7 @@ func (s *serving) followEvents() {
 func (s *serving) handleMetrics(site *web.Site) (query string, err error) {
 	site.Handle("/metrics", s.metrics.Handler(metrics.Source{
 		Sessions: s.logs.events.sessions, Progress: s.srv.Progress, Ports: s.srv.PassivePorts,
-		Bans: func() int { return len(s.srv.Bans()) }, Draining: s.draining.Load, Certificates: s.measuredCertificates, Hooks: s.measuredHooks, Quotas: s.quotas,
+		Bans: func() int { return len(s.srv.Bans()) }, Draining: s.draining.Load, Certificates: s.measuredCertificates, Hooks: s.measuredHooks, Quotas: s.quotas, Logins: s.measuredAuth,
 	}))
 	site.Handle("/healthz", answer(func() string { return "" }))
 	site.Handle("/readyz", answer(s.notReady))

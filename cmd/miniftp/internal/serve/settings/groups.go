@@ -52,22 +52,27 @@ func (cf *Config) joinGroups() {
 			cf.BlameUser(a, &a.Group, fmt.Errorf("there is no [groups.%s]%s", ftp.Printable(users.QuotedKey(a.Group)), cf.knownGroups()))
 			continue
 		}
-		own := map[string]bool{} // the mounts of the user, which replace those of the group at the same path
-		for _, m := range a.Mounts {
-			own[m.Path] = true
-		}
-		for _, k := range keys {
-			if len(k.path) > 2 && k.path[2] == mountsKey {
-				if len(k.path) > 3 && !own[k.path[3]] {
-					cf.mountKey(a, k)
-				}
-				continue
+		cf.join(a, keys)
+	}
+}
+
+// join gives a user those keys of the group that the user does not have.
+func (cf *Config) join(a *Account, keys []fileKey) {
+	own := map[string]bool{} // the mounts of the user, which replace those of the group at the same path
+	for _, m := range a.Mounts {
+		own[m.Path] = true
+	}
+	for _, k := range keys {
+		if len(k.path) > 2 && k.path[2] == mountsKey {
+			if len(k.path) > 3 && !own[k.path[3]] {
+				cf.mountKey(a, k)
 			}
-			for _, u := range userKeys(a) {
-				own := a.lines[u.field] > 0 || u.field == any(&a.Perms) && a.Perms != nil // the users file may have it
-				if k.path != nil && u.name == k.path[2] && !own {
-					cf.userKey(a, k)
-				}
+			continue
+		}
+		for _, u := range userKeys(a) {
+			own := a.lines[u.field] > 0 || u.field == any(&a.Perms) && a.Perms != nil // the users file may have it
+			if k.path != nil && u.name == k.path[2] && !own {
+				cf.userKey(a, k)
 			}
 		}
 	}

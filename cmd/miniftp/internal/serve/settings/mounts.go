@@ -47,9 +47,9 @@ func (cf *Config) Trees(a *Account) []Tree {
 	return all
 }
 
-// AllTrees returns the storages of all users.
+// AllTrees returns the storages of Everybody.
 func (cf *Config) AllTrees() (all []Tree) {
-	for _, a := range cf.Users {
+	for _, a := range cf.Everybody() {
 		all = append(all, cf.Trees(a)...)
 	}
 	return all
@@ -100,6 +100,9 @@ func (t Tree) Owner() string {
 	}
 	return "user " + t.shown() + ": mount " + ftp.Printable(t.Mount.Path)
 }
+
+// checkName finds out whether the name of the user can be in the root of the mount.
+func (m *Mount) checkName(a *Account) { m.rootless = checkName(Tree{a, m, m.Root}) }
 
 // Rootless returns why the name of the user can't be in the root of the mount, or nil.
 func (m *Mount) Rootless() error { return m.rootless }
@@ -203,7 +206,7 @@ func (cf *Config) checkMounts() {
 				cf.Problem(cf.LocatedUser(a, &m.Root, verb.Usagef("user %s: mount %s: %v", a.shown(), ftp.Printable(m.Path), err)))
 				continue
 			}
-			if m.rootless = checkName(Tree{a, m, m.Root}); m.rootless != nil {
+			if m.checkName(a); m.rootless != nil {
 				cf.Warn("%s: user %s: mount %s can't be opened: %v", cf.UserFrom(a, &m.Root), a.shown(), ftp.Printable(m.Path), m.rootless)
 			}
 		}

@@ -51,6 +51,13 @@ type Settings struct {
 	BanTime          time.Duration
 	FailureDelay     time.Duration
 
+	// [auth]
+
+	Auth           []string // sources; nil is the same as file
+	AuthTimeout    time.Duration
+	AuthCache      time.Duration
+	AuthSecretFile string
+
 	// [gate]
 
 	Gate           []string // checkers

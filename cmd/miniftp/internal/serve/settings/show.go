@@ -18,6 +18,11 @@ type Shown struct {
 func (cf *Config) Show() (all []Shown) {
 	for _, s := range cf.all {
 		one := Shown{Key: s.key(), Value: s.value.shown(), From: s.from(cf)}
+		if list, ok := one.Value.([]string); ok { // a fresh copy
+			for i := range list {
+				list[i] = ftp.MaskURL(list[i])
+			}
+		}
 		switch {
 		case s.argument:
 			one.Value = ftp.MaskURL(cf.Root)

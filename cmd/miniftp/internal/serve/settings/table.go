@@ -22,6 +22,7 @@ type group struct {
 var (
 	placeGroup = group{table: "", about: "What is served, where, and to whom"}
 	limitGroup = group{table: "limits", about: "Limits, and which clients may connect"}
+	authGroup  = group{table: "auth", about: "Who may log in, besides the users of the configuration", own: "sources"}
 	gateGroup  = group{table: "gate", about: "Checks of uploads", own: "checkers"}
 	hookGroup  = group{table: "hooks", about: "Telling programs and web services what has happened"}
 	tlsGroup   = group{table: "tls", about: "TLS", own: "mode"}
@@ -148,6 +149,7 @@ func table(s *Settings) (all []*row) {
 	}{
 		{placeGroup, placeRows(s)},
 		{limitGroup, limitRows(s)},
+		{authGroup, authRows(s)},
 		{gateGroup, gateRows(s)},
 		{tlsGroup, tlsRows(s)},
 		{logGroup, logRows(s)},
@@ -211,6 +213,15 @@ func limitRows(s *Settings) []row {
 		{value: number(&s.MaxLoginFailures, 10), lifts: []ftp.Reason{ftp.ReasonLoginFailures}, name: "max-login-failures", zero: "no limit", doc: "after `N` failed logins with a user name from one address (IPv6: from one /64 network), ban that name there; after N failed logins with any names, of which each name counts at most three times, ban the address", long: "0 means never"},
 		{value: span(&s.BanTime, 10*time.Minute), lifts: []ftp.Reason{ftp.ReasonBanned}, name: "ban-time", doc: "let a ban by --max-login-failures last `DURATION`"},
 		{value: span(&s.FailureDelay, time.Second), name: "failure-delay", zero: "no delay", doc: "after a failed login, delay the reply to the next login by `DURATION`, doubled after each further failure", long: "0 means no delay"},
+	}
+}
+
+func authRows(s *Settings) []row {
+	return []row{
+		{value: list(&s.Auth), lifts: []ftp.Reason{ftp.ReasonLoginUnchecked}, name: "auth", doc: "ask `SOURCE` who may log in: file (the users of the configuration, the users file and --user), exec:PROGRAM, or https://HOST/PATH (a web service; http:// only on this machine)", long: "repeatable; the sources are asked in this order, until one knows the user; see docs/auth.md", otherwise: "file", example: `["file", "exec:/usr/local/bin/check-login", "https://id.example.org/login"]`},
+		{value: span(&s.AuthTimeout, 5*time.Second), name: "auth-timeout", doc: "wait at most `DURATION` for the answer of a source"},
+		{value: span(&s.AuthCache, time.Minute), name: "auth-cache", zero: "each login is asked about", doc: "remember for `DURATION` that a source has accepted a login, and do not ask again", long: "0 means not at all"},
+		{value: text(&s.AuthSecretFile, ""), path: true, name: "auth-secret-file", doc: "sign requests to web services with the secret in `FILE`, at least 16 bytes", otherwise: "none; https:// and http:// need one", example: `"/etc/miniftp/auth-secret"`},
 	}
 }
 

@@ -77,7 +77,7 @@ func (cf *Config) checkTemplates() {
 		cf.Rootless = append(cf.Rootless, a)
 		cf.Warn("%s: user %s can't log in: %v", a.from, a.shown(), a.rootless)
 	}
-	if len(rest) == 0 && len(cf.Users) > 0 {
+	if len(rest) == 0 && len(cf.Users) > 0 && !cf.AsksOthers() {
 		cf.Problem(verb.Usagef("nobody could log in: %v", cf.Users[0].rootless))
 	}
 	cf.Users = rest

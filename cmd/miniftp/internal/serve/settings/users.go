@@ -65,6 +65,7 @@ func (cf *Config) collectUsers(c *cli.Context) {
 	cf.readFXP()
 	cf.checkTemplates()
 	cf.checkMounts()
+	cf.checkSources()
 	for _, a := range cf.Users {
 		if a.Perms == nil && a.lines[&a.Perms] == 0 {
 			a.Perms = presets["rw"]
@@ -272,13 +273,13 @@ func (a *Account) take(line users.Line, from string) {
 	}
 }
 
-// namesUsers reports whether any source of users is configured: --user, a users file or [users]. It does
+// namesUsers reports whether any source of users is configured: --user, a users file, [users] or one of --auth. It does
 // not depend on what the source holds. Otherwise emptying the users file would admit anonymous.
 func (cf *Config) namesUsers(c *cli.Context) bool {
 	if cf.file != nil && slices.ContainsFunc(cf.file.keys, func(k fileKey) bool { return k.path[0] == "users" }) {
 		return true
 	}
-	return cf.Given(&cf.UsersFile) || c != nil && c.IsSet(userFlag)
+	return cf.Given(&cf.UsersFile) || c != nil && c.IsSet(userFlag) || cf.AsksOthers()
 }
 
 // decideAnonymous decides whether anonymous may log in, and what it may do. This can be set in two
@@ -320,7 +321,7 @@ func (cf *Config) refuseAnonymous(a *Account) {
 		cf.Users = slices.DeleteFunc(cf.Users, func(u *Account) bool { return u == a })
 		delete(cf.byName, a.Name)
 	}
-	if len(cf.Users) == 0 && len(cf.Problems) == 0 {
+	if len(cf.Users) == 0 && len(cf.Problems) == 0 && !cf.AsksOthers() {
 		cf.Wrong(&cf.Anonymous, "off, and there is no user: nobody could log in; add one with --user")
 	}
 	cf.Anonymous = "off"
