@@ -175,8 +175,8 @@ func (p *pump) kernel() error {
 	}
 	sender := newKernelSender(p.conn, p.job.Source)
 	chunk := int64(minChunk)
-	runtime.Gosched() // other sessions may begin first: with a fast peer the next call takes milliseconds
 	for {
+		runtime.Gosched() // other sessions may have their turn first: with a fast peer the next call takes milliseconds
 		n := p.limit(chunk)
 		if p.job.Size > 0 || p.job.Bounded {
 			if n = min(n, p.job.size()-p.moved); n <= 0 {
