@@ -141,12 +141,16 @@ func (cf *config) secrets() []secret {
 	}
 	add(&cf.ConsoleTokenFile, "the token of the live page", cf.ConsoleTokenFile)
 	add(&cf.GateSecretFile, "the secret for webhooks", cf.GateSecretFile)
-	for _, s := range cf.Sources() {
-		if program, ok := strings.CutPrefix(s, "exec:"); ok && filepath.IsAbs(program) {
-			add(&cf.Auth, "a program that decides about logins", program)
+	add(&cf.Gate, "a program that checks uploads", programsOf(cf.Gate)...)
+	add(&cf.AuthSecretFile, "the secret for sources of logins", cf.AuthSecretFile)
+	add(&cf.Auth, "a program that decides about logins", programsOf(cf.Auth)...)
+	if len(cf.Hook) > 0 {
+		add(&cf.HookSecretFile, "the secret for hooks", cf.HookSecretFile)
+		add(&cf.Hook, "a program that is run for events", programsOf(cf.Hook)...)
+		if dir, err := cf.outboxDir(); err == nil {
+			add(&cf.HookOutbox, "the outbox of events", filepath.Join(dir, "journal"))
 		}
 	}
-	add(&cf.AuthSecretFile, "the secret for sources of logins", cf.AuthSecretFile)
 	add(&cf.LogFile, "the log", cf.LogFile)
 	add(&cf.Xferlog, "the log of transfers", cf.Xferlog)
 	if home, err := os.UserHomeDir(); err == nil {
@@ -154,6 +158,16 @@ func (cf *config) secrets() []secret {
 		if _, err := os.Lstat(file); err == nil {
 			read := slices.ContainsFunc(cf.AllTrees(), func(t settings.Tree) bool { return connect.IsRemote(t.Spec()) })
 			all = append(all, secret{file: file, what: "which holds passwords", setting: &cf.Root, onlyRead: !read})
+		}
+	}
+	return all
+}
+
+// programsOf returns the programs that a setting names as exec:/PATH/OF/PROGRAM.
+func programsOf(setting []string) (all []string) {
+	for _, s := range setting {
+		if program, ok := strings.CutPrefix(s, "exec:"); ok && filepath.IsAbs(program) {
+			all = append(all, program)
 		}
 	}
 	return all

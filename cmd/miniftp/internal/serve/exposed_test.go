@@ -52,6 +52,9 @@ func TestExposed(t *testing.T) {
 		{"roots in root", "root = \"srv\"\n" + rw + "[users.c]\npassword = \"c\"\nroot = \"srv/b\"\n[users.d]\npassword = \"c\"\nroot = \"srv/a\"\n", verb.ExitOK, "the root of c, srv/b (and 1 more), is in srv: a can see its files"},
 		{"key", "root = \"srv\"\n[tls]\ncert = \"srv/a/good.pem\"\n", verb.ExitOK, "srv/a/good.pem, a certificate with its private key, is in srv"},
 		{"expired", "root = \"srv\"\n[tls]\ncert = \"conf/old.pem\"\n", verb.ExitOK, "conf/old.pem: the certificate expired on "},
+		{"outbox", "root = \"srv\"\n" + ro + "[hooks]\nhook = \"exec:/bin/true\"\noutbox = \"srv/b/out\"\n", verb.ExitOK, "srv/b/out/journal, the outbox of events, is in srv"},
+		{"program for events", "root = \"srv\"\n" + rw + "[hooks]\nhook = \"exec:" + dir + "/srv/run\"\noutbox = \"conf/out\"\n", verb.ExitUsage, "srv/run, a program that is run for events, is in srv, which is served, and users can replace it"},
+		{"program that checks", "root = \"srv\"\n" + rw + "[gate]\ncheckers = \"exec:" + dir + "/srv/run\"\n", verb.ExitUsage, "srv/run, a program that checks uploads, is in srv, which is served, and users can replace it"},
 		{"netrc", "root = \"home\"\n" + rw, verb.ExitOK, "home/.netrc, which holds passwords, is in home"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
