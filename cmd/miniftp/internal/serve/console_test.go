@@ -26,6 +26,7 @@ func TestConsoleLoopback(t *testing.T) {
 	if page+"metrics" != metrics {
 		t.Errorf("the banner has %s and %s", page, metrics)
 	}
+	eventually(t, "ready", func() bool { status, _ := httpGet(t, page+"readyz"); return status == http.StatusOK }) // the banner is printed before
 	for path, want := range map[string]string{"": "console.js", "metrics": "miniftp_sessions", "readyz": "ok"} {
 		if status, body := httpGet(t, page+path); status != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("/%s: %d %.100s", path, status, body)
