@@ -156,6 +156,9 @@ func (u *upload) move(ctx context.Context) error {
 
 func (u *upload) moveNow() error {
 	if u.old == nil {
+		if _, ok := u.fs.(RenameNewFs); !ok {
+			defer u.s.srv.uploads.naming(reservationOf(u.s.account, u.path))()
+		}
 		return u.own.moveNew(u.name)
 	}
 	now, err := lstat(u.fs, u.name)

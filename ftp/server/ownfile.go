@@ -100,6 +100,7 @@ type uploads struct {
 	inPlace  map[any]*finalFile   // files that are written to in place, by identity
 	reserved map[reservation]bool // names that STOU has announced (true), or that only uploads with numbers avoid
 	seen     sightings            // of sweeps
+	names    [64]sync.Mutex       // see naming; each for a part of all names
 	since    time.Time            // when the server started
 
 	// parts is set once an interrupted upload exists: one was kept since the start, or a sweep has found one.
@@ -225,6 +226,15 @@ func (u *uploads) endWrite(id any) {
 	defer u.mu.Unlock()
 	f := u.inPlace[id]
 	f.writers = max(0, f.writers-1)
+}
+
+// naming waits until no other upload gives a file that name, and returns the function that ends this. It is for storages
+// without RenameNewFs: O_EXCL, by which renameNew reserves the name, is not atomic in all of them, for example in afero's
+// MemMapFs.
+func (u *uploads) naming(r reservation) (done func()) {
+	m := &u.names[hash32(r.path)%uint32(len(u.names))]
+	m.Lock()
+	return m.Unlock
 }
 
 // reserve reserves a name for one upload. It reports false if the name is reserved already. A name that is announced is
