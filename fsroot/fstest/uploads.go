@@ -107,8 +107,8 @@ func (x *exam) cut(name, owner string, b []byte) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("keep: %w", err)
 	}
-	if n < 0 || n > int64(len(b)) {
-		return 0, fmt.Errorf("the result of Keep is %d of %d bytes", n, len(b))
+	if n < 0 || n >= int64(len(b)) {
+		return 0, fmt.Errorf("the result of Keep is %d of %d bytes, want fewer than all: SIZE would show a client that nothing is missing", n, len(b))
 	}
 	if n == 0 {
 		if kept, _, err := x.uploads.Kept(x.ctx, name, owner); err == nil && kept != 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {

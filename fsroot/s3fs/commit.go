@@ -27,7 +27,7 @@ func (u *upload) Commit(ctx context.Context, modified time.Time) error {
 	case u.lost:
 	case u.held != nil: // it can be resumed, unless it never can become the file
 		if errors.Is(err, fs.ErrExist) {
-			_ = u.removeHeld(ctx)
+			_ = u.f.deleteKey(ctx, u.key)
 		}
 	case u.spoiled(err):
 		_ = u.remove(ctx)
@@ -117,9 +117,11 @@ func (u *upload) tail(ctx context.Context) error {
 
 // condition sets the condition under which the file may be made.
 func (u *upload) condition(opts *minio.PutObjectOptions) {
-	if u.isNew && !u.hold {
+	switch {
+	case u.hold: // nothing else has the key
+	case u.isNew:
 		opts.SetMatchETagExcept("*")
-	} else if u.into {
+	case u.into:
 		opts.SetMatchETag(u.base.etag)
 	}
 }
@@ -169,7 +171,7 @@ func (u *upload) complete(ctx context.Context, modified time.Time) error {
 		return err
 	}
 	if u.into {
-		now, err := u.f.head(ctx, u.key)
+		now, err := u.f.head(ctx, u.base.key)
 		if err == nil && now.etag != u.base.etag {
 			err = syscall.ESTALE
 		}

@@ -390,12 +390,13 @@ func TestProbe(t *testing.T) {
 func TestWriteEndsAtRecord(t *testing.T) {
 	t.Parallel()
 	f, tr, _ := faulty(t, 0)
+	f.SetSizes(part+1, 1000, 6*mib, 7*mib)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	u, err := f.Upload(ctx, "/f", s3fs.UploadOptions{Owner: "me"})
 	check(t, err)
-	content := random(1, part+1)
-	_, err = u.Write(content[:part])
+	content := random(1, part+2)
+	_, err = u.Write(content[:part+1]) // all but a byte of it is kept
 	check(t, err)
 	tr.set(func(r *http.Request) (*http.Response, error) {
 		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/.miniftp/uploads/") {
@@ -408,7 +409,7 @@ func TestWriteEndsAtRecord(t *testing.T) {
 		cancel()
 		return nil, context.Canceled
 	})
-	if _, err := u.Write(content[part:]); err == nil {
+	if _, err := u.Write(content[part+1:]); err == nil {
 		t.Fatal("the Write did not end")
 	}
 	kept, err := u.Keep(t.Context())

@@ -21,8 +21,10 @@ import (
 //	           │                     │──────→ Keep: stays, and all but its last byte counts as kept
 //	           └──→ Keep, Abort      └──────→ Abort: removed
 //
-// An object that stays can be resumed: what follows replaces or extends its end. It belongs to one name, one owner and
-// one version of the file that it is to replace.
+// An object that stays can be resumed: its beginning and what follows become another object. It belongs to one name, one
+// owner and one version of the file that it is to replace. Each object has a key of its own, and is written once: so what
+// is copied is what was read, even if another upload of the same owner to the same name has the same ETag, which is an
+// MD5 that can be forged.
 
 // baseKey is the key of the metadata with the ETag of the version that a held object is to replace, or noBase.
 const (
@@ -33,20 +35,52 @@ const (
 // heldBelow returns the prefix of the keys of held objects.
 func (f *Fs) heldBelow() string { return f.below(f.root) + reserved + "/held/" }
 
-// heldKey returns the key of the object that holds the upload of an owner to a key.
-func (f *Fs) heldKey(key, owner string) string {
+// heldPrefix returns what the keys of the objects begin with that hold uploads of an owner to a key.
+func (f *Fs) heldPrefix(key, owner string) string {
 	k, o := sha256.Sum256([]byte(key)), sha256.Sum256([]byte(owner))
-	return f.heldBelow() + hex.EncodeToString(k[:16]) + "-" + hex.EncodeToString(o[:16])
+	return f.heldBelow() + hex.EncodeToString(k[:16]) + "-" + hex.EncodeToString(o[:16]) + "-"
 }
 
-// findHeld returns the object at the key of held uploads. The error is fs.ErrNotExist if there is none for this version
-// of the file, or nothing of it can be resumed.
-func (f *Fs) findHeld(ctx context.Context, key string, now object) (object, error) {
-	o, err := f.head(ctx, key)
+// isHeld reports whether a record is that of an upload that is held back.
+func (r *record) isHeld(f *Fs, key, owner string) bool {
+	return strings.HasPrefix(r.Key, f.heldPrefix(key, owner))
+}
+
+// findHeld returns the newest object that holds an upload of an owner to a key, and that no upload of this process
+// uses. The error is fs.ErrNotExist if there is none for this version of the file, or nothing of it can be resumed.
+func (f *Fs) findHeld(ctx context.Context, key, owner string, now object) (object, error) {
+	newest := entry{}
+	for e, err := range f.keys(f.heldPrefix(key, owner)) {
+		if err != nil {
+			return object{}, err
+		}
+		if !f.isRunning(e.key) && (newest.key == "" || e.object.LastModified.After(newest.object.LastModified)) {
+			newest = e
+		}
+	}
+	if newest.key == "" {
+		return object{}, fs.ErrNotExist
+	}
+	o, err := f.head(ctx, newest.key)
 	if err == nil && (valueOf(o, baseKey) != baseOf(now) || o.size < 2) {
 		err = fs.ErrNotExist
 	}
 	return o, err
+}
+
+// dropHeld removes the objects that hold uploads of an owner to a key, except those that uploads of this process use. It
+// returns how many there were.
+func (f *Fs) dropHeld(ctx context.Context, key, owner string) (removed int, err error) {
+	for e, err := range f.keys(f.heldPrefix(key, owner)) {
+		if err == nil && !f.isRunning(e.key) {
+			err = f.deleteKey(ctx, e.key)
+			removed++
+		}
+		if err != nil {
+			return removed, err
+		}
+	}
+	return removed, nil
 }
 
 // baseOf returns the value of baseKey for a version of a file, or for none.
@@ -67,16 +101,21 @@ func valueOf(o object, name string) string {
 	return ""
 }
 
-// holdBack makes the upload one that is held back.
-func (u *upload) holdBack() {
-	u.hold, u.key = true, u.f.heldKey(u.final, u.owner)
+// holdBack makes the upload one that is held back, under a new key.
+func (u *upload) holdBack() { u.holdAt(u.f.heldPrefix(u.final, u.owner) + u.nonce) }
+
+func (u *upload) holdAt(key string) {
+	if u.hold {
+		u.f.release(u.key)
+	}
+	u.hold, u.key = true, key
+	u.f.claim(key)
 }
 
-// openHeld finds out where an upload begins that resumes one which is held back, or has to be held back itself. It
-// returns false if it is neither.
+// openHeld prepares a resumed or appended upload that is held back. It returns false if the caller should handle the
+// upload as usual.
 func (u *upload) openHeld(k *kept, found error, o UploadOptions) (bool, error) {
-	held := u.f.heldKey(u.final, u.owner)
-	if found == nil && k.record.Key != held {
+	if found == nil && !k.record.isHeld(u.f, u.final, u.owner) {
 		if u.hold { // what is there of it would become visible with its last part
 			return true, errors.ErrUnsupported
 		}
@@ -89,7 +128,7 @@ func (u *upload) openHeld(k *kept, found error, o UploadOptions) (bool, error) {
 		return false, nil
 	}
 	if found == nil {
-		u.holdBack()
+		u.holdAt(k.record.Key)
 		if o.Append {
 			o.Offset = k.size
 		}
@@ -98,7 +137,7 @@ func (u *upload) openHeld(k *kept, found error, o UploadOptions) (bool, error) {
 	if !errors.Is(found, fs.ErrNotExist) && !errors.Is(found, syscall.ESTALE) {
 		return false, nil
 	}
-	whole, err := u.f.findHeld(u.ctx, held, u.base)
+	whole, err := u.f.findHeld(u.ctx, u.final, u.owner, u.base)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !u.hold:
 		return false, nil
@@ -141,9 +180,7 @@ func (u *upload) holdNow(ctx context.Context) error {
 	err := u.commit(ctx, time.Time{})
 	if err == nil {
 		var o object
-		if o, err = u.f.head(ctx, u.key); err == nil && !u.made(o) {
-			err = syscall.ESTALE // another upload of the same owner to the same name
-		}
+		o, err = u.f.head(ctx, u.key)
 		if err == nil {
 			u.held = &o
 		}
@@ -203,22 +240,14 @@ func (u *upload) publish(ctx context.Context, modified time.Time) error {
 	if err := u.f.checkCopy(ctx, o, u.final); err != nil {
 		return err
 	}
-	_ = u.removeHeld(ctx) // the sweep removes it otherwise
+	_ = u.f.deleteKey(ctx, u.key) // the sweep removes it otherwise
+	u.supersede(ctx)
 	return nil
 }
 
-// removeHeld removes the held object, if it is still that of this upload.
-func (u *upload) removeHeld(ctx context.Context) error {
-	now, err := u.f.head(ctx, u.key)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case now.etag != u.held.etag || valueOf(now, nonceKey) != valueOf(*u.held, nonceKey):
-		return nil
-	}
-	return u.f.deleteKey(ctx, u.key)
+// supersede removes what is held of older uploads, which can't be resumed any more.
+func (u *upload) supersede(ctx context.Context) {
+	_, _ = u.f.dropHeld(ctx, u.final, u.owner) // the sweep removes it otherwise
 }
 
 // sweepHeld removes the held objects that are older than a time.

@@ -108,31 +108,41 @@ func (f *Fs) target(ctx context.Context, key string) (o object, exists bool, err
 // stored. The error is fs.ErrNotExist if there is none or if the file that it was to replace has changed, and
 // syscall.EBUSY if the upload is still running in this process.
 func (f *Fs) Kept(ctx context.Context, name, owner string) (int64, time.Time, error) {
+	n, when, err := f.sizeKept(ctx, name, owner, false)
+	return n, when, pathError("kept", name, err)
+}
+
+// KeptHeld is like Kept, but only for uploads that were held back (UploadOptions.Hold).
+func (f *Fs) KeptHeld(ctx context.Context, name, owner string) (int64, time.Time, error) {
+	n, when, err := f.sizeKept(ctx, name, owner, true)
+	return n, when, pathError("kept", name, err)
+}
+
+func (f *Fs) sizeKept(ctx context.Context, name, owner string, held bool) (int64, time.Time, error) {
 	key, err := f.key(name)
 	if err != nil {
-		return 0, time.Time{}, pathError("kept", name, err)
+		return 0, time.Time{}, err
 	}
 	now, exists, err := f.target(ctx, key)
 	if err != nil {
-		return 0, time.Time{}, pathError("kept", name, err)
+		return 0, time.Time{}, err
 	}
 	record := f.recordName(key, owner)
 	if f.isRunning(record) {
-		return 0, time.Time{}, pathError("kept", name, syscall.EBUSY)
+		return 0, time.Time{}, syscall.EBUSY
 	}
 	k, err := f.findKept(ctx, record, now, exists)
-	if errors.Is(err, syscall.ESTALE) {
-		err = fs.ErrNotExist
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		if o, e := f.findHeld(ctx, f.heldKey(key, owner), now); e == nil {
-			return o.size - 1, o.stored.LastModified, nil
+	switch {
+	case err == nil && (!held || k.record.isHeld(f, key, owner)):
+		return k.size, k.newest, nil
+	case err == nil, errors.Is(err, syscall.ESTALE), errors.Is(err, fs.ErrNotExist):
+		o, err := f.findHeld(ctx, key, owner, now)
+		if err != nil {
+			return 0, time.Time{}, err
 		}
+		return o.size - 1, o.stored.LastModified, nil
 	}
-	if err != nil {
-		return 0, time.Time{}, pathError("kept", name, err)
-	}
-	return k.size, k.newest, nil
+	return 0, time.Time{}, err
 }
 
 // Discard removes the interrupted upload of an owner. The errors are those of Kept, but an upload to a file that has
@@ -150,10 +160,10 @@ func (f *Fs) Discard(ctx context.Context, name, owner string) error {
 	if err == nil {
 		err = f.discard(ctx, r)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		held := f.heldKey(key, owner)
-		if _, err = f.head(ctx, held); err == nil {
-			err = f.deleteKey(ctx, held)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		n, dropErr := f.dropHeld(ctx, key, owner)
+		if dropErr != nil || n > 0 {
+			err = dropErr
 		}
 	}
 	return pathError("discard", name, err)

@@ -23,7 +23,7 @@ func TestKeepAndResume(t *testing.T) {
 	for _, tt := range []struct {
 		cut, kept int
 	}{
-		{1000, 0}, {part - 1, 0}, {part, part}, {part + 1000, part}, {2 * part, 2 * part}, {2*part + part/2, 2 * part}, {len(data), 3 * part},
+		{1000, 0}, {part - 1, 0}, {part, 0}, {part + 1000, part}, {2 * part, part}, {2*part + part/2, 2 * part}, {len(data), 3 * part},
 	} {
 		o := s3fs.UploadOptions{Owner: "alice"}
 		ctx, cut := context.WithCancel(t.Context())
@@ -91,6 +91,7 @@ func TestResumeAfterKill(t *testing.T) {
 	u = begin(t, f, "/f", s3fs.UploadOptions{Owner: "a", Offset: part})
 	other := random(3, part)
 	write(t, u, other)
+	write(t, u, []byte("x")) // is not kept
 	n, err = u.Keep(t.Context())
 	if check(t, err); n != 2*part {
 		t.Errorf("Keep = %d", n)
@@ -222,7 +223,7 @@ func TestSweep(t *testing.T) {
 	f := open(t, g, "", "")
 	cut := func(name string) {
 		u := begin(t, f, name, s3fs.UploadOptions{Owner: "a"})
-		write(t, u, random(1, part))
+		write(t, u, random(1, part+1))
 		_, err := u.Keep(t.Context())
 		check(t, err)
 	}
@@ -232,7 +233,7 @@ func TestSweep(t *testing.T) {
 	write(t, running, random(1, part+1))
 	// A multipart upload without a record is that of another program.
 	foreign := begin(t, f, "/four", s3fs.UploadOptions{Owner: "a"})
-	write(t, foreign, random(1, part))
+	write(t, foreign, random(1, part+1))
 	_, err := foreign.Keep(t.Context())
 	check(t, err)
 	check(t, os.Remove(g.Path(f.RecordName("four", "a"))))

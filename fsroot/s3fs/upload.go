@@ -262,7 +262,8 @@ func (u *upload) Write(p []byte) (int, error) {
 }
 
 // Keep ends an interrupted upload. What is in the buffer is stored if a part of that size may be followed by another
-// one. It returns how many bytes of the file can be resumed; if none can, everything is removed.
+// one. It returns how many bytes of the file can be resumed; if none can, everything is removed. They are always fewer
+// than were written.
 func (u *upload) Keep(ctx context.Context) (int64, error) {
 	if u.ended {
 		return 0, pathError("keep", u.name, fs.ErrClosed)
@@ -275,19 +276,29 @@ func (u *upload) Keep(ctx context.Context) (int64, error) {
 func (u *upload) keepNow(ctx context.Context) (int64, error) {
 	switch {
 	case u.held != nil && u.held.size < 2:
-		return 0, u.removeHeld(ctx)
+		return 0, u.f.deleteKey(ctx, u.key)
 	case u.held != nil:
+		u.supersede(ctx)
 		return u.held.size - 1, nil
 	case u.failed != nil && u.spoiled(u.failed):
 		return 0, u.remove(ctx)
 	}
-	return u.keep(ctx)
+	n, err := u.keep(ctx)
+	if u.hold && u.start == 0 && u.at > 0 {
+		u.supersede(ctx)
+	}
+	return n, err
 }
 
 func (u *upload) keep(ctx context.Context) (int64, error) {
 	err := u.settle(ctx)
-	if err == nil && int64(len(u.buf.b)) >= u.f.sizes.least && !u.lost {
+	switch n := len(u.buf.b); {
+	case err != nil || u.lost:
+	case int64(n) > u.f.sizes.least:
+		u.buf.b = u.buf.b[:n-1]
 		err = u.flush(ctx, true)
+	case n == 0:
+		err = u.forgetLast(ctx)
 	}
 	if errors.Is(err, syscall.ESTALE) {
 		return 0, errors.Join(err, u.remove(ctx))
@@ -308,6 +319,21 @@ func (u *upload) keep(ctx context.Context) (int64, error) {
 	return size, err
 }
 
+// forgetLast makes the last part one that does not count, because all that was written is in parts.
+func (u *upload) forgetLast(ctx context.Context) error {
+	last := len(u.parts) - 1
+	if u.record == nil || last < 0 {
+		return nil
+	}
+	r := *u.record
+	r.From, r.Stale = last, []string{u.parts[last].etag}
+	if err := u.f.putRecord(ctx, &r); err != nil {
+		return err
+	}
+	u.record, u.parts = &r, u.parts[:last]
+	return nil
+}
+
 // Abort removes all that was stored.
 func (u *upload) Abort(ctx context.Context) error {
 	if u.ended {
@@ -319,7 +345,7 @@ func (u *upload) Abort(ctx context.Context) error {
 	}
 	var err error
 	if u.held != nil {
-		err = u.removeHeld(ctx)
+		err = u.f.deleteKey(ctx, u.key)
 	} else {
 		err = u.remove(ctx)
 	}
@@ -368,6 +394,9 @@ func (u *upload) superseded(ctx context.Context) bool {
 func (u *upload) close() {
 	u.ended = true
 	u.closeContent()
+	if u.hold {
+		u.f.release(u.key)
+	}
 	if s := u.sending; s != nil {
 		s.stop()
 		u.sending = nil

@@ -279,7 +279,7 @@ func TestChangedMeanwhile(t *testing.T) {
 	// An interrupted upload belongs to the version that it was to replace.
 	put(t, f, "/f", "one")
 	u := begin(t, f, "/f", s3fs.UploadOptions{Owner: "a"})
-	write(t, u, random(1, part))
+	write(t, u, random(1, part+1))
 	_, err := u.Keep(t.Context())
 	check(t, err)
 	_, _, err = f.Kept(t.Context(), "/f", "a")

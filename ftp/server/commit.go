@@ -227,12 +227,15 @@ func (u *upload) wasSwept() bool {
 	return true
 }
 
+func (u *upload) complete() { u.whole = true }
+
 // abandon closes a file that is not whole because of err. It returns how many of its bytes are kept to be
 // resumed. A new file that got no byte is removed; so is one that filled the disk, which would keep the disk
 // full, and one that the Gate has refused.
 func (u *upload) abandon(ctx context.Context, _ bool, err error) (kept int64) {
 	defer u.release()
 	if u.closed {
+		u.leaveIncomplete()
 		fi, statErr := u.fs.Stat(u.own.name)
 		u.keep(err)
 		if statErr != nil {
@@ -245,7 +248,7 @@ func (u *upload) abandon(ctx context.Context, _ bool, err error) (kept int64) {
 		size = fi.Size()
 	}
 	_ = u.own.identify()
-	if u.whole && size > 0 && u.own.Truncate(size-1) == nil {
+	if u.whole && u.hidden && size > 0 && u.own.Truncate(size-1) == nil {
 		size--
 	}
 	_ = u.own.Close()

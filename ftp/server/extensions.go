@@ -73,6 +73,13 @@ type (
 		Discard(ctx context.Context, name, owner string) error
 	}
 
+	// A HoldFs can hold uploads back until a Gate has decided: with UploadOptions.Hold, its uploads are HeldUploads.
+	// KeptHeld is like Kept, but only for uploads that were held back.
+	HoldFs interface {
+		UploadFs
+		KeptHeld(ctx context.Context, name, owner string) (int64, time.Time, error)
+	}
+
 	// A SweepFs is an UploadFs that can remove the interrupted uploads to which nothing was added since a time.
 	SweepFs interface {
 		SweepUploads(ctx context.Context, before time.Time) (removed int, err error)
@@ -132,8 +139,8 @@ type UploadOptions = struct {
 
 	New bool // the file must not replace one
 
-	// Hold asks for a HeldUpload. It excludes changes of existing files and appending to them: the error is then
-	// errors.ErrUnsupported. Of an upload that is held, Kept returns at least one byte less than it has.
+	// Hold asks a HoldFs for a HeldUpload. It excludes changes of existing files and appending to them: the error is
+	// then errors.ErrUnsupported.
 	Hold bool
 }
 
@@ -149,15 +156,16 @@ type Upload = interface {
 	// zero, is the time of the file; else it is the current time. If Commit fails, what can be resumed is kept.
 	Commit(ctx context.Context, modified time.Time) error
 
-	// Keep ends an interrupted upload and returns how many bytes of the file can be resumed.
+	// Keep ends an interrupted upload and returns how many bytes of the file can be resumed. They are always fewer than
+	// were written: SIZE returns them, and a client that finds all of them there would take the file for stored.
 	Keep(ctx context.Context) (int64, error)
 
 	// Abort removes all that was stored.
 	Abort(ctx context.Context) error
 }
 
-// HeldUpload is the Upload of a storage that can hold uploads back until a Gate has decided: their content can be read
-// before Commit makes the file. A storage without it ignores UploadOptions.Hold. It is an alias like Upload.
+// HeldUpload is an upload that a HoldFs holds back: its content can be read before Commit makes the file. It is an alias
+// like Upload.
 type HeldUpload = interface {
 	Upload
 

@@ -47,7 +47,7 @@ func (s *session) size(arg string) ftp.Reply {
 func (s *session) keptSize(p string) (int64, error) {
 	storage, inside := s.at(p)
 	if files, ok := storage.(UploadFs); ok {
-		kept, _, err := files.Kept(s.ctx(), inside, s.uploadOwner())
+		kept, _, err := s.keptStored(files, inside)
 		return kept, err
 	}
 	kept, err := lstat(s.account.FS, partialOf(path.Base(p), s.owner, nil).sibling(p))

@@ -183,7 +183,7 @@ func (c *gateCheck) check(ctx context.Context) error {
 }
 
 func (u *upload) awaitVerdict() {
-	u.whole = true
+	u.complete()
 	u.beside(u.s.ctx()) // other servers must not take the file for abandoned meanwhile
 }
 

@@ -215,6 +215,29 @@ func TestGateNothingInPlace(t *testing.T) {
 	}
 }
 
+// What was interrupted in a bucket without a Gate would be visible with its last part. So it can't be resumed with one, and
+// SIZE does not show it. An upload from the beginning takes its place.
+func TestGateOnLater(t *testing.T) {
+	fsys, _ := openBucket(t)
+	c := serve(t, fsys).login(t, "rw")
+	d := c.starts("STOR f")
+	_, err := d.Write(make([]byte, 12<<20))
+	check(t, err)
+	check(t, d.SetLinger(0))
+	check(t, d.Close())
+	c.want(426)
+	c.cmd("SIZE f", 213)
+	c = serve(t, fsys, gated(byContent)).login(t, "rw")
+	c.cmd("SIZE f", 550)
+	c.cmd("REST 8388608", 350)
+	c.cmd("EPSV", 229)
+	c.cmd("STOR f", 554)
+	c.put("STOR f", []byte("good"))
+	if got := read(t, fsys, "/f"); got != "good" {
+		t.Errorf("/f contains %q", got)
+	}
+}
+
 // A storage whose uploads are visible before they can be read gets none.
 func TestGateUploadFs(t *testing.T) {
 	s := serve(t, newBucket(), gated(byContent))

@@ -1,9 +1,13 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +18,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
+	"miniftp/ftp/internal/peers"
 	"miniftp/ftp/server"
 )
 
@@ -151,4 +156,43 @@ func TestMade(t *testing.T) {
 			t.Errorf("%+v: %v, %v", tt.c, made, err)
 		}
 	}
+}
+
+// A whole upload that can't be recorded is not visible, and what is kept of it is less than the whole. Otherwise a client such
+// as curl -C - would take it for stored.
+func TestUnrecordedIsNotWhole(t *testing.T) {
+	curl := peers.Client(t, "curl")
+	run := func(t *testing.T, fsys afero.Fs, content []byte) {
+		noted := &notes{fs: fsys}
+		s := serve(t, fsys, func(o *server.Options) { o.Journal = noted })
+		c := s.login(t, "rw")
+		d := c.starts("STOR f")
+		noted.full.Store(true)
+		_, err := d.Write(content)
+		check(t, err)
+		check(t, d.Close())
+		c.want(452)
+		if r := c.cmd("SIZE f"); r.Code == 213 && r.Text() == fmt.Sprint(len(content)) {
+			t.Errorf("the size is %v, and nothing is stored", r)
+		}
+		noted.full.Store(false)
+		file := filepath.Join(t.TempDir(), "f")
+		check(t, os.WriteFile(file, content, 0o600))
+		out, err := exec.CommandContext(t.Context(), curl, "-sS", "-C", "-", "-T", file, "ftp://rw:rw@"+s.addr+"/f").CombinedOutput()
+		if err != nil {
+			t.Fatalf("curl: %v: %s", err, out)
+		}
+		if got := read(t, fsys, "/f"); got != string(content) {
+			t.Errorf("stored %d bytes of %d", len(got), len(content))
+		}
+	}
+	both(t, func(t *testing.T, fsys afero.Fs) { run(t, fsys, []byte("content")) })
+	t.Run("careless bucket", func(t *testing.T) { run(t, newBucket(), []byte("content!")) }) // it keeps two whole parts
+	t.Run("bucket", func(t *testing.T) {
+		fsys, _ := openBucket(t)
+		for _, n := range []int{1000, 6 << 20, 8 << 20, 14 << 20} {
+			run(t, fsys, bytes.Repeat([]byte("x"), n))
+			check(t, fsys.Remove("/f"))
+		}
+	})
 }

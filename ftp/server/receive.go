@@ -34,6 +34,9 @@ type incoming interface {
 	// ended is called by the owner when the data connection has ended.
 	ended()
 
+	// complete is called when all data has arrived, before commit or abandon.
+	complete()
+
 	// commit makes the file. modified, if not zero, is a time that the client is going to set. abandon is called
 	// instead if the upload is not whole because of err; opened reports whether the data connection was open. abandon
 	// returns how many bytes of the file can be resumed.
@@ -137,6 +140,7 @@ func (j *task) ends() *task {
 // received ends an upload and returns the final reply, and how many bytes are kept to be resumed.
 func (s *session) received(ctx context.Context, j *task, u incoming, res dtp.Result, modified time.Time) (ftp.Reply, int64) {
 	if res.Err == nil {
+		u.complete()
 		switch err := s.commitRecorded(ctx, j, u, res.Bytes, modified); {
 		case err != nil:
 			return uploadError(err, j.path), 0

@@ -28,6 +28,7 @@ type storedUpload struct {
 	inner    Upload
 	held     HeldUpload // inner, if the storage can hold it back
 	written  atomic.Int64
+	whole    bool               // all data has arrived
 	stop     context.CancelFunc // ends the calls of Write
 	detach   func() bool        // parts stop from the end of the task; nil: beside was not called
 }
@@ -58,6 +59,10 @@ func (u *storedUpload) look() error {
 // open begins the upload.
 func (u *storedUpload) open(o UploadOptions) (incoming, error) {
 	o.Owner, o.Hold = u.s.uploadOwner(), u.s.set.Gate != nil
+	if _, ok := u.files.(HoldFs); o.Hold && !ok { // it would be visible before it is checked
+		u.unreserve()
+		return nil, errNoGate
+	}
 	ctx, stop := context.WithCancel(u.s.ctx())
 	inner, err := u.files.Upload(ctx, u.name, o)
 	if err != nil {
@@ -69,12 +74,24 @@ func (u *storedUpload) open(o UploadOptions) (incoming, error) {
 		return nil, u.meaning(err)
 	}
 	u.inner, u.stop = inner, stop
-	if u.held, _ = inner.(HeldUpload); u.held == nil && o.Hold { // it would be visible before it is checked
+	if u.held, _ = inner.(HeldUpload); u.held == nil && o.Hold {
 		_ = inner.Abort(u.s.ctx())
 		u.release()
 		return nil, errNoGate
 	}
 	return u, nil
+}
+
+// keptStored returns how much of an interrupted upload of the account is kept, and since when. With a Gate, only what is held
+// back can be resumed.
+func (s *session) keptStored(files UploadFs, name string) (int64, time.Time, error) {
+	if s.set.Gate == nil {
+		return files.Kept(s.ctx(), name, s.uploadOwner())
+	}
+	if holder, ok := files.(HoldFs); ok {
+		return holder.KeptHeld(s.ctx(), name, s.uploadOwner())
+	}
+	return 0, time.Time{}, fs.ErrNotExist
 }
 
 // storedUpload prepares a STOR that starts at offset. For asked, see openNamed.
@@ -117,7 +134,7 @@ func (u *storedUpload) mayResume(offset int64) error {
 }
 
 func (u *storedUpload) kept() (int64, time.Time, error) {
-	return u.files.Kept(u.s.ctx(), u.name, u.s.uploadOwner())
+	return u.s.keptStored(u.files, u.name)
 }
 
 // storedAppend prepares APPE (see openAppend).
@@ -180,6 +197,8 @@ func (u *storedUpload) isRemote() bool { return true }
 
 func (u *storedUpload) begin() error { return nil }
 
+func (u *storedUpload) complete() { u.whole = true }
+
 // beside makes the end of the task end the wait of a Write.
 func (u *storedUpload) beside(ctx context.Context) { u.detach = context.AfterFunc(ctx, u.stop) }
 
@@ -225,7 +244,7 @@ func (u *storedUpload) commit(ctx context.Context, modified time.Time) error {
 	case errors.Is(err, errQuota):
 		_ = u.inner.Abort(ctx)
 	case err != nil: // the storage must be told that the upload has ended
-		_, _ = u.inner.Keep(ctx)
+		_, _ = u.keep(ctx)
 	}
 	if err != nil {
 		return u.meaning(err)
@@ -239,12 +258,21 @@ func (u *storedUpload) abandon(ctx context.Context, _ bool, err error) (kept int
 		_ = u.inner.Abort(ctx)
 		return 0
 	}
-	kept, keepErr := u.inner.Keep(ctx)
+	kept, keepErr := u.keep(ctx)
 	if keepErr != nil {
 		u.s.set.Log.Warn("an interrupted upload could not be kept", "session", u.s.control.ID, "err", keepErr)
 		return 0
 	}
 	return kept
+}
+
+// keep calls Keep. If it has kept all of a whole upload, which a client would take for stored, that is removed.
+func (u *storedUpload) keep(ctx context.Context) (int64, error) {
+	kept, err := u.inner.Keep(ctx)
+	if u.whole && err == nil && kept > 0 && kept >= u.inner.Start()+u.written.Load() {
+		return 0, u.files.Discard(ctx, u.name, u.s.uploadOwner())
+	}
+	return kept, err
 }
 
 func (u *storedUpload) release() {

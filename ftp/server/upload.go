@@ -49,7 +49,7 @@ type upload struct {
 	newOnly  bool        // APPE to a new file: must not replace one that appears meanwhile
 	id       any         // own's key in uploads.inPlace, if it is written in place
 	writing  bool        // beginWrite has succeeded
-	whole    bool        // nothing is missing, but the Gate has to decide; see shorten
+	whole    bool        // all data has arrived; see shorten
 	size     int64       // of the whole hidden file, if there is a quota
 	closed   bool        // own is closed, and commit has still to give it its final name
 	asked    string      // the name that the client has sent, if the upload may have a number (numbered.go)

@@ -95,7 +95,7 @@ func runChecks(t *testing.T, root, dir string, flags ...string) {
 		all.Go(func() { c.run(ctx) })
 	}
 	all.Go(func() { s.flap(ctx) })
-	all.Go(func() { s.kill(ctx) })
+	s.kill(ctx) // here, because it may end the test
 	all.Wait()
 	s.state.Store(0)
 	s.settle(clients)

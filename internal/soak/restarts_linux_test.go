@@ -53,7 +53,7 @@ func TestRestarts(t *testing.T) {
 		}
 		all.Go(func() { c.run(ctx) })
 	}
-	all.Go(func() { r.disturb(ctx) })
+	r.disturb(ctx) // here, because it may end the test
 	all.Wait()
 	r.settle(before)
 	r.report()
