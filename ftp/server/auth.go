@@ -92,6 +92,20 @@ type Account struct {
 	FXP bool
 }
 
+// Admits returns nil, or the error with which the Server refuses a login of the account, which is ErrLogin: the account
+// has expired, or the client is in none of its Networks. The Server calls it after Authenticate, so an Authenticator need
+// not. One whose refusals must all take the same time calls it itself, because the Server refuses at once: otherwise the
+// time would confirm the password of such an account.
+func (a *Account) Admits(login Login) error {
+	switch {
+	case !within(a.Networks, login.Remote.Addr()):
+		return errNetwork
+	case a.expired():
+		return errExpired
+	}
+	return nil
+}
+
 // expired reports whether the account has expired.
 func (a *Account) expired() bool { return !a.Expires.IsZero() && !time.Now().Before(a.Expires) }
 
@@ -173,8 +187,8 @@ func (s Static) Check() error {
 	return nil
 }
 
-// Authenticate implements Authenticator. An unknown user, a wrong password and a login from a forbidden network
-// all take the same time, which is that of the most costly hash of the set.
+// Authenticate implements Authenticator. An unknown user, a wrong password, an account that has expired and a login
+// from a forbidden network all take the same time, which is that of the most costly hash of the set.
 func (s Static) Authenticate(ctx context.Context, login Login) (*Account, error) {
 	name, u, known := s.find(login.User)
 	switch {
@@ -185,7 +199,7 @@ func (s Static) Authenticate(ctx context.Context, login Login) (*Account, error)
 		login.getVerifier().burn(ctx, login, s.cost())
 		return nil, errNetwork
 	case !u.Anyone && !login.Certified:
-		if err := login.getVerifier().matches(ctx, login, u.Password, s.cost); err != nil {
+		if err := login.getVerifier().matches(ctx, login, u.Password, s.cost, u.Account.Admits(login)); err != nil {
 			return nil, err
 		}
 	}

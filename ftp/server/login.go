@@ -86,10 +86,10 @@ func (s *Server) authenticate(ctx context.Context, login Login) (*Account, error
 		return nil, errors.New("the account has no files")
 	case checkMounts(account.Mounts) != nil:
 		return nil, checkMounts(account.Mounts)
-	case !within(account.Networks, login.Remote.Addr()):
-		return nil, errNetwork
-	case account.expired(): // only now, so that it shows only to those who know the password, and only in the log
-		return nil, errExpired
+	}
+	// Only now, so that a log has this reason only for those who know the password.
+	if err := account.Admits(login); err != nil {
+		return nil, err
 	}
 	return account, nil
 }

@@ -94,7 +94,7 @@ func (l Login) Verify(ctx context.Context, stored string) error {
 		v.burn(ctx, l, hashCost)
 		return errNoUser
 	}
-	return v.matches(ctx, l, stored, func() int { return 0 })
+	return v.matches(ctx, l, stored, func() int { return 0 }, nil)
 }
 
 // getVerifier returns the verifier of the Server that made the Login, or one that is shared by all other Logins.
@@ -133,8 +133,9 @@ func newVerifier() *verifier {
 }
 
 // matches compares the password with stored, which is not empty. Every refusal takes the time of a hash of cost
-// most. It is spent in the same slot, because a second wait for a slot would show, too.
-func (v *verifier) matches(ctx context.Context, l Login, stored string, most func() int) error {
+// most. It is spent in the same slot, because a second wait for a slot would show, too. If refused is not nil, a
+// password that matches is refused with it, after the same time.
+func (v *verifier) matches(ctx context.Context, l Login, stored string, most func() int, refused error) error {
 	password := l.Password
 	cost, err := costOf(stored)
 	if err != nil {
@@ -144,13 +145,15 @@ func (v *verifier) matches(ctx context.Context, l Login, stored string, most fun
 	if cost == 0 {
 		want, got := sha256.Sum256([]byte(stored)), sha256.Sum256([]byte(password))
 		if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
-			v.burn(ctx, l, most())
-			return errPassword
+			refused = errPassword
 		}
-		return nil
+		if refused != nil {
+			v.burn(ctx, l, most())
+		}
+		return refused
 	}
 	id := v.id(l.User, password, stored)
-	if v.remembers(id) {
+	if refused == nil && v.remembers(id) {
 		return nil
 	}
 	if err := v.slot(ctx, l); err != nil {
@@ -159,12 +162,16 @@ func (v *verifier) matches(ctx context.Context, l Login, stored string, most fun
 	defer v.slots.Release()
 	seen := []byte(password[:min(len(password), maxPassword)])
 	err = v.compare([]byte(stored), seen)
-	if err == nil && password != "" && len(password) <= maxPassword {
+	right := err == nil && password != "" && len(password) <= maxPassword
+	if right && refused == nil {
 		v.remember(id)
 		return nil
 	}
 	v.pad(seen, cost, most())
-	if len(password) > maxPassword {
+	switch {
+	case right:
+		return refused
+	case len(password) > maxPassword:
 		return errTooLong
 	}
 	return errPassword

@@ -108,12 +108,14 @@ func counting(t testing.TB) (*verifier, *int) {
 	return v, units
 }
 
-// Every refusal takes the time of the most costly hash: an unknown user, a forbidden address and a wrong
-// password can't be told apart.
+// Every refusal takes the time of the most costly hash: an unknown user, a forbidden address, a wrong password and
+// the right one of an account that has expired can't be told apart.
 func TestRefusalsTakeTheSameTime(t *testing.T) {
 	users := Static{
 		"dear": {Password: cheap(t, "good", 6)}, "cheap": {Password: cheap(t, "good", 4)}, "clear": {Password: "good"}, "empty": {},
 		"elsewhere": {Password: cheap(t, "good", 5), Account: Account{Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}},
+		"late":      {Password: cheap(t, "good", 5), Account: Account{Expires: time.Now()}},
+		"lateclear": {Password: "good", Account: Account{Expires: time.Now()}},
 	}
 	for name, u := range users {
 		u.Account.FS = afero.NewMemMapFs()
@@ -130,10 +132,15 @@ func TestRefusalsTakeTheSameTime(t *testing.T) {
 		{User: "dear", Password: strings.Repeat("x", 100)},
 		{User: "cheap", Password: ""},
 		{User: "nobody", Password: ""},
+		{User: "late", Password: "good"},
+		{User: "late", Password: "bad"},
+		{User: "lateclear", Password: "good"},
+		{User: "lateclear", Password: "bad"},
 	} {
 		v, units := counting(t)
 		login.verifier, login.Remote = v, netip.MustParseAddrPort("192.0.2.1:5000")
-		if _, err := users.Authenticate(t.Context(), login); !errors.Is(err, ErrLogin) {
+		_, err := users.Authenticate(t.Context(), login)
+		if late := login.Password == "good" && strings.HasPrefix(login.User, "late"); !errors.Is(err, ErrLogin) || errors.Is(err, errExpired) != late {
 			t.Errorf("%s, %q: %v", login.User, login.Password, err)
 		}
 		if *units != 1<<6 {
@@ -149,6 +156,13 @@ func TestRefusalsTakeTheSameTime(t *testing.T) {
 	*units = 0
 	home.Remote = netip.MustParseAddrPort("192.0.2.1:5000")
 	if _, err := users.Authenticate(t.Context(), home); !errors.Is(err, ErrLogin) || *units != 1<<6 {
+		t.Errorf("%v after %d units", err, *units)
+	}
+	// Nor may one of an account that expires later.
+	late := Login{User: "late", Password: "good", verifier: v, Remote: home.Remote}
+	v.remember(v.id("late", "good", users["late"].Password))
+	*units = 0
+	if _, err := users.Authenticate(t.Context(), late); !errors.Is(err, errExpired) || *units != 1<<6 {
 		t.Errorf("%v after %d units", err, *units)
 	}
 }

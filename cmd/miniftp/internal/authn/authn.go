@@ -163,7 +163,6 @@ var (
 	errNoPassword = fmt.Errorf("%w: the password is empty, so only file is asked", server.ErrLogin)
 	errAnonymous  = fmt.Errorf("%w: only file is asked about anonymous users", server.ErrLogin)
 	errSimilar    = fmt.Errorf("%w: a user of file has the same name in other letters, so only file is asked", server.ErrLogin)
-	errNetwork    = fmt.Errorf("%w: the user may not log in from that address", server.ErrLogin)
 )
 
 // Authenticate implements server.Authenticator.
@@ -190,10 +189,14 @@ func (c *Chain) authenticate(ctx context.Context, l server.Login) (*server.Accou
 	for _, m := range c.sources {
 		switch {
 		case m.source == nil:
-			if c.knows(l.User) {
-				return c.config.Users.Authenticate(ctx, l)
+			if !c.knows(l.User) {
+				continue
 			}
-			continue
+			account, err := c.config.Users.Authenticate(ctx, l)
+			if err != nil {
+				return nil, err
+			}
+			return admitted(account, l)
 		case why != nil:
 			continue
 		}
@@ -286,21 +289,22 @@ func (c *Chain) ask(ctx context.Context, m *member, l server.Login) (answer, err
 	return got, nil
 }
 
+// admitted refuses what the Server would refuse, so that this takes as long as other refusals. Otherwise the time would confirm
+// the password.
+func admitted(account *server.Account, l server.Login) (*server.Account, error) {
+	if err := account.Admits(l); err != nil {
+		return nil, err
+	}
+	return account, nil
+}
+
 // admit returns the account of a user for whom a source has answered ok.
 func (c *Chain) admit(m *member, l server.Login, keys map[string]any) (*server.Account, error) {
 	account, err := c.config.Account(l.User, keys)
 	if err != nil {
 		return nil, m.failed(l, fmt.Errorf("the account in its answer: %w", err))
 	}
-	for i, network := range account.Networks {
-		if network.Contains(l.Remote.Addr().Unmap()) {
-			break
-		}
-		if i == len(account.Networks)-1 { // here and not only in the server, so that it takes as long as other refusals
-			return nil, errNetwork
-		}
-	}
-	return account, nil
+	return admitted(account, l)
 }
 
 // failed counts a failure and returns the error of the login, without the password.

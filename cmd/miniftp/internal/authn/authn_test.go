@@ -40,6 +40,9 @@ func chainOf(t *testing.T, keep time.Duration, fakes ...fake) (*Chain, *bytes.Bu
 			if keys["bad"] != nil {
 				return nil, fmt.Errorf("key bad: %v", keys["bad"])
 			}
+			if keys["expired"] != nil {
+				return &server.Account{FS: fsroot.NewMem(), Name: user, Expires: time.Now()}, nil
+			}
 			return &server.Account{FS: fsroot.NewMem(), Name: user, Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")}}, nil
 		},
 	})
@@ -146,13 +149,23 @@ func TestRefusalTime(t *testing.T) {
 				time.Sleep(300 * time.Millisecond)
 				return answer{result: wrong}, nil
 			}
+			if q.User == "late" && q.Password == "a" {
+				return answer{result: ok, account: map[string]any{"expired": true}}, nil
+			}
 			return answer{result: unknown}, nil
 		})
+		c.config.Users["former"] = server.User{Password: "a", Account: server.Account{FS: fsroot.NewMem(), Expires: time.Now()}}
+		c.config.Users["guest"] = server.User{Anyone: true, Account: server.Account{FS: fsroot.NewMem(), Expires: time.Now()}}
 		c.pause = refusalTime
-		for _, user := range []string{"alice", "ALICE", "bob", "carol", "anonymous"} {
-			start := time.Now()
-			if got := verdict(t.Context(), c, login(user, "wrong")); got != "refused" || time.Since(start) != refusalTime {
-				t.Errorf("%s: %s after %v", user, got, time.Since(start))
+		for _, user := range []string{"alice", "ALICE", "bob", "carol", "anonymous", "late", "former", "guest"} {
+			for _, password := range []string{"wrong", "a"} { // the right one of accounts that have expired
+				if user == "alice" && password == "a" {
+					continue
+				}
+				start := time.Now()
+				if got := verdict(t.Context(), c, login(user, password)); got != "refused" || time.Since(start) != refusalTime {
+					t.Errorf("%s, %s: %s after %v", user, password, got, time.Since(start))
+				}
 			}
 		}
 		start := time.Now()
