@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -I
 """Asks an LDAP directory about a login.
 
-For miniftp serve --auth file --auth exec:/usr/local/lib/miniftp/ldap.py. Needs ldapsearch (Debian: ldap-utils).
+For miniftp serve --auth file --auth exec:/usr/local/lib/miniftp/ldap.py. Needs ldapsearch and ldapcompare (Debian: ldap-utils).
 Its settings are in ldap.ini, beside this file:
 
     [ldap]
@@ -17,7 +17,9 @@ Its settings are in ldap.ini, beside this file:
     attribute = uid
     filter = (objectClass=person)
 
-    # Optional: the groups of miniftp, [groups.NAME], for the members of groups in the directory. The first one counts.
+    # Optional: the groups of miniftp, [groups.NAME], for the members of groups in the directory (member or uniqueMember). The
+    # first one counts. Members of none may only read, in the root of the server. Without this section, all users may write there.
+    # If it can't be found out whether a user is a member, because a group was renamed, for example, the login is refused.
     [groups]
     staff = cn=ftp-staff,ou=groups,dc=example,dc=org
 
@@ -35,6 +37,9 @@ INVALID_CREDENTIALS = 49
 # What directories answer about accounts that are locked, or whose password has expired.
 REFUSED = {19, 50, 53, INVALID_CREDENTIALS}
 NO_SUCH_OBJECT = 32
+COMPARE_FALSE, COMPARE_TRUE = 5, 6
+# The entry has no such attribute, or the directory knows none: those of a group may be either.
+NO_ATTRIBUTE = {16, 17}
 
 
 def escape_filter(value):
@@ -51,12 +56,12 @@ class LDAP:
     def __init__(self, settings):
         self.settings = settings
 
-    def search(self, bind_dn, password, base, scope, filter, *attributes):
-        """Returns the result code, and the entries that were found, each a dict of lists.
+    def run(self, program, bind_dn, password, *args):
+        """Runs ldapsearch or ldapcompare, and returns what subprocess.run does.
 
         Nothing that a client has sent is an argument of its own: a name is escaped inside of a filter or of the name of
         an entry, and the password goes through a pipe, because others can see arguments."""
-        command = ["ldapsearch", "-LLL", "-x", "-H", self.settings["uri"], "-o", "ldif-wrap=no", "-o", "nettimeout=3", "-l", "3"]
+        command = [program, "-x", "-H", self.settings["uri"], "-o", "nettimeout=3"]
         if self.settings.getboolean("start-tls", False):
             command.append("-ZZ")
         read, write = os.pipe()
@@ -65,11 +70,15 @@ class LDAP:
                 command += ["-D", bind_dn, "-y", "/dev/fd/%d" % read]
                 os.write(write, password.encode())
             os.close(write)
-            done = subprocess.run(
-                command + ["-b", base, "-s", scope, filter, *attributes],
-                stdin=subprocess.DEVNULL, capture_output=True, pass_fds=[read], timeout=4, check=False)
+            return subprocess.run(
+                command + list(args), stdin=subprocess.DEVNULL, capture_output=True, pass_fds=[read], timeout=4, check=False)
         finally:
             os.close(read)
+
+    def search(self, bind_dn, password, base, scope, filter, *attributes):
+        """Returns the result code, and the entries that were found, each a dict of lists."""
+        done = self.run(
+            "ldapsearch", bind_dn, password, "-LLL", "-o", "ldif-wrap=no", "-l", "3", "-b", base, "-s", scope, filter, *attributes)
         if done.returncode not in REFUSED | {0, NO_SUCH_OBJECT}:
             sys.exit("ldapsearch ended with %d: %s" % (done.returncode, done.stderr.decode(errors="replace").strip()))
         return done.returncode, parse(done.stdout.decode())
@@ -110,8 +119,17 @@ class LDAP:
         return code not in REFUSED  # an entry may be hidden from its user
 
     def is_member(self, dn, group):
-        code, found = self.search(*self.service(), group, "base", "(|(member=%s)(uniqueMember=%s))" % ((escape_filter(dn),) * 2), "1.1")
-        return code == 0 and len(found) > 0
+        """Reports whether an entry is a member of a group.
+
+        A search would find nothing also if the group may not be seen. A comparison says whether it was made."""
+        value = base64.b64encode(dn.encode()).decode()
+        for attribute in "member", "uniqueMember":
+            done = self.run("ldapcompare", *self.service(), "-z", group, attribute + "::" + value)
+            if done.returncode == COMPARE_TRUE:
+                return True
+            if done.returncode not in NO_ATTRIBUTE | {COMPARE_FALSE}:
+                sys.exit("the group %s: ldapcompare ended with %d: %s" % (group, done.returncode, done.stderr.decode(errors="replace").strip()))
+        return False
 
 
 def parse(ldif):
@@ -146,6 +164,7 @@ def answer(question, config):
             return {"result": "wrong"}
     account = {"perm": "rw"}
     if config.has_section("groups"):
+        account = {}
         for name, group in config["groups"].items():
             if ldap.is_member(dn, group):
                 account = {"group": name}

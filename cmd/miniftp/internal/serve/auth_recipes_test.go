@@ -62,7 +62,7 @@ func background(t *testing.T, cmd *exec.Cmd) (out *verbtest.Buffer, kill func())
 }
 
 // wantLogins logs in with curl as each user, given as NAME:PASSWORD, and compares the results: in, or the code of the refusal.
-func wantLogins(t *testing.T, p *verbtest.InProcess, want map[string]string) {
+func wantLogins(t *testing.T, p *verbtest.InProcess, want map[string]string, args ...string) {
 	t.Helper()
 	curl := verbtest.StockProgram(t, "curl")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -70,7 +70,7 @@ func wantLogins(t *testing.T, p *verbtest.InProcess, want map[string]string) {
 	var all sync.WaitGroup
 	for user, want := range want {
 		all.Go(func() { // at once, because refusals take a second
-			out, err := exec.CommandContext(ctx, curl, "-sSv", "-q", "-u", user, "ftp://"+p.Addr+"/").CombinedOutput()
+			out, err := exec.CommandContext(ctx, curl, append([]string{"-q", "-sSv", "-u", user, "ftp://" + p.Addr + "/"}, args...)...).CombinedOutput()
 			if want == "in" && err != nil || want != "in" && (err == nil || !strings.Contains(string(out), "< "+want+" ")) {
 				t.Errorf("%q: want %s, got %v:\n%s", user, want, err, out)
 			}
@@ -134,6 +134,16 @@ dn: cn=ftp-staff,ou=groups,dc=example,dc=org
 objectClass: groupOfNames
 cn: ftp-staff
 member: uid=carol,ou=people,dc=example,dc=org
+
+dn: cn=unique,ou=groups,dc=example,dc=org
+objectClass: groupOfUniqueNames
+cn: unique
+uniqueMember: uid=jörg,ou=people,dc=example,dc=org
+
+dn: cn=hidden,ou=groups,dc=example,dc=org
+objectClass: groupOfNames
+cn: hidden
+member: uid=bob,ou=people,dc=example,dc=org
 `
 
 // startSlapd starts the server of OpenLDAP with people. It returns its URI, and a function that kills it.
@@ -165,7 +175,8 @@ rootdn cn=miniftp,dc=example,dc=org
 rootpw "service pw"
 directory {dir}/db
 access to attrs=userPassword by anonymous auth
-access to * by self read by * none
+access to dn.base="cn=hidden,ou=groups,dc=example,dc=org" attrs=member by * none
+access to * by dn.base="uid=printer,ou=people,dc=example,dc=org" read by self read by * none
 `))
 	libraries, err := filepath.Glob(root + "/usr/lib/*-linux-gnu")
 	if err != nil {
@@ -199,21 +210,35 @@ func TestStockLDAP(t *testing.T) {
 	dir := t.TempDir()
 	program := recipe(t, dir, "ldap.py")
 	verbtest.WriteFile(t, filepath.Join(dir, "password"), "service pw")
-	file := verbtest.WriteFile(t, filepath.Join(dir, "m.toml"), "root = \"mem://\"\n[auth]\nsources = [\"file\", \"exec:"+program+"\"]\n[groups.staff]\nperm = \"drop\"\n")
+	file := verbtest.WriteFile(t, filepath.Join(dir, "m.toml"), "root = \"mem://\"\n[auth]\nsources = [\"file\", \"exec:"+program+"\"]\n[groups.staff]\nperm = \"drop\"\n[groups.other]\nperm = \"drop\"\n")
 	settings := fmt.Sprintf("[ldap]\nuri = %s\nbase = ou=people,dc=example,dc=org\nbind-dn = cn=miniftp,dc=example,dc=org\nbind-password-file = %s/password\n", uri, dir)
-	ini := verbtest.WriteFile(t, filepath.Join(dir, "ldap.ini"), settings+"[groups]\nnone = cn=none,ou=groups,dc=example,dc=org\nstaff = cn=ftp-staff,ou=groups,dc=example,dc=org\n")
+	const groups = "[groups]\nstaff = cn=ftp-staff,ou=groups,dc=example,dc=org\nother = cn=unique,ou=groups,dc=example,dc=org\n"
+	ini := verbtest.WriteFile(t, filepath.Join(dir, "ldap.ini"), settings+groups)
 	p := verbtest.Serve(t, verbs, append(authLimits, "--config", file)...)
 	logins := map[string]string{
-		"bob:bob's pw": "in", `a*(b)\c,"d+<e>:odd pw`: "in", `jörg:pä"ß`: "in",
-		"carol:carol pw": "550", // a member of the group, which may not list
-		"bob:carol pw":   "530", "bob:": "530", "carol:bob's pw": "530",
+		"bob:bob's pw": "in", `a*(b)\c,"d+<e>:odd pw`: "in",
+		"carol:carol pw": "550", `jörg:pä"ß`: "550", // members of groups, which may not list
+		"bob:carol pw": "530", "bob:": "530", "carol:bob's pw": "530",
 		"BOB:bob's pw": "530", "bob :bob's pw": "530", "bo*:bob's pw": "530", "*:bob's pw": "530", "bob)(uid=*:bob's pw": "530", "nobody:x": "530",
 		"printer:printer pw": "530", // not a person
 	}
 	wantLogins(t, p, logins)
+	// With groups, members of none may only read; without, all may write.
+	wantLogins(t, p, map[string]string{"bob:bob's pw": "550"}, "-Q", "MKD d")
+	verbtest.WriteFile(t, ini, settings)
+	wantLogins(t, p, map[string]string{"bob:bob's pw": "in"}, "-Q", "MKD d")
+	// If a group does not exist or can't be read, logins that depend on it are refused.
+	for _, group := range []string{"cn=none", "cn=hidden"} {
+		hidden := strings.Replace(settings, "cn=miniftp", "uid=printer,ou=people", 1)
+		hidden = strings.Replace(hidden, dir+"/password", verbtest.WriteFile(t, filepath.Join(dir, "printer"), "printer pw"), 1)
+		verbtest.WriteFile(t, ini, hidden+groups)
+		wantLogins(t, p, map[string]string{"bob:bob's pw": "in", "carol:carol pw": "550"})
+		verbtest.WriteFile(t, ini, hidden+groups+"hidden = "+group+",ou=groups,dc=example,dc=org\n")
+		wantLogins(t, p, map[string]string{"bob:bob's pw": "421", "carol:carol pw": "550"})
+	}
 	// Without a search, names go into the name of the entry.
 	verbtest.WriteFile(t, ini, "[ldap]\nuri = "+uri+"\nuser-dn = uid={},ou=people,dc=example,dc=org\n")
-	logins["carol:carol pw"], logins["printer:printer pw"] = "in", "in"
+	logins["carol:carol pw"], logins[`jörg:pä"ß`], logins["printer:printer pw"] = "in", "in", "in"
 	logins["printer,ou=people:x"], logins["bob,ou=people,dc=example,dc=org:bob's pw"], logins["bob+cn=Bob:bob's pw"] = "530", "530", "530"
 	wantLogins(t, p, logins)
 	verbtest.WriteFile(t, ini, strings.ReplaceAll(settings, "cn=miniftp", "cn=other"))
@@ -222,8 +247,13 @@ func TestStockLDAP(t *testing.T) {
 	kill()
 	wantLogins(t, p, map[string]string{"bob:bob's pw": "421"})
 	p.End()
-	if log := p.Log.String(); !strings.Contains(log, "Can't contact LDAP server") || !strings.Contains(log, "the search ended with LDAP result 49") {
-		t.Errorf("the log:\n%s", log)
+	for _, want := range []string{
+		"Can't contact LDAP server", "the search ended with LDAP result 49",
+		"the group cn=none,ou=groups,dc=example,dc=org: ldapcompare ended with 32", "the group cn=hidden,ou=groups,dc=example,dc=org: ldapcompare ended with 50",
+	} {
+		if log := p.Log.String(); !strings.Contains(log, want) {
+			t.Errorf("the log has no %s:\n%s", want, log)
+		}
 	}
 }
 
