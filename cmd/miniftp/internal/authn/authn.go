@@ -256,7 +256,7 @@ func (c *Chain) mustNotAsk(l server.Login) error {
 func fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
 
 // ask asks a source when it is the turn of the login, unless the source is known to be down.
-func (c *Chain) ask(ctx context.Context, m *member, l server.Login) (answer, error) {
+func (c *Chain) ask(ctx context.Context, m *member, l server.Login) (got answer, err error) {
 	if m.breaker.isOpen() {
 		return answer{}, m.skipped()
 	}
@@ -270,23 +270,31 @@ func (c *Chain) ask(ctx context.Context, m *member, l server.Login) (answer, err
 	}
 	limited, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
-	got, err := m.ask(limited, newQuestion(&l))
-	if ctx.Err() != nil { // the client is gone, or the server stops: this says nothing about the source
-		m.breaker.leave(probe, gone)
+	o := failure // also if m.ask panics: a probe must end
+	defer func() { c.leave(m, probe, o, err) }()
+	got, err = m.ask(limited, newQuestion(&l))
+	switch {
+	case ctx.Err() != nil: // the client is gone, or the server stops: this says nothing about the source
+		o = gone
 		return answer{}, context.Cause(ctx)
+	case err != nil:
+		return answer{}, m.failed(l, err)
 	}
-	if err != nil {
-		err = m.failed(l, err)
-		if wait := m.breaker.leave(probe, failure); wait > 0 && !probe {
-			c.log.Error("a source of logins is down: logins that it would decide are refused for now", "source", m.name, "failures", breakAfter, "seconds", wait.Seconds(), "err", err)
-		}
-		return answer{}, err
-	}
-	if m.breaker.leave(probe, success) > 0 {
-		c.log.Info("a source of logins answers again", "source", m.name)
-	}
+	o = success
 	m.counts.add(got.result)
 	return got, nil
+}
+
+// leave records the outcome of a call, with its error, and logs if the source is taken to be down from now on, or answers again.
+func (c *Chain) leave(m *member, probe bool, o outcome, err error) {
+	wait := m.breaker.leave(probe, o)
+	switch {
+	case wait == 0:
+	case o == success:
+		c.log.Info("a source of logins answers again", "source", m.name)
+	case !probe:
+		c.log.Error("a source of logins is down: logins that it would decide are refused for now", "source", m.name, "failures", breakAfter, "seconds", wait.Seconds(), "err", err)
+	}
 }
 
 // admitted refuses what the Server would refuse, so that this takes as long as other refusals. Otherwise the time would confirm

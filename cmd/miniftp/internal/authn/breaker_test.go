@@ -104,6 +104,42 @@ func TestProbe(t *testing.T) {
 	})
 }
 
+// TestPanic: a source that panics counts as failed, and a probe that panics is followed by others.
+func TestPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bad := ""
+		c, _ := chainOf(t, 0, func(context.Context, *question) (answer, error) {
+			switch bad {
+			case "panic":
+				panic(bad)
+			case "error":
+				return answer{}, errors.New(bad)
+			}
+			return answer{result: ok}, nil
+		})
+		logIn := func() (got string) {
+			defer func() { _ = recover() }() // as the server does
+			return verdict(t.Context(), c, login("bob", "x"))
+		}
+		for _, bad = range []string{"error", "panic"} {
+			for range breakAfter {
+				logIn()
+			}
+			if !c.Stats()[0].Broken {
+				t.Errorf("%s: not broken", bad)
+			}
+			bad = "panic"
+			time.Sleep(firstWait)
+			logIn()
+			bad = ""
+			time.Sleep(lastWait)
+			if got := logIn(); got != "ok bob" || c.Stats()[0].Broken {
+				t.Errorf("after a probe that has panicked: %q", got)
+			}
+		}
+	})
+}
+
 // TestCrowd: when a source hangs, few logins wait for it at once, users of file do not wait, and those that wait are refused as
 // soon as it is known to be down.
 func TestCrowd(t *testing.T) {
