@@ -268,13 +268,16 @@ func (c *Chain) ask(ctx context.Context, m *member, l server.Login) (got answer,
 	if !may {
 		return answer{}, m.skipped()
 	}
-	limited, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	full := time.Now().Add(c.config.Timeout)
+	limited, cancel := context.WithDeadline(ctx, full)
 	defer cancel()
 	o := failure // also if m.ask panics: a probe must end
 	defer func() { c.leave(m, probe, o, err) }()
 	got, err = m.ask(limited, newQuestion(&l))
 	switch {
-	case ctx.Err() != nil: // the client is gone, or the server stops: this says nothing about the source
+	// The client is gone, the server stops, or the time for the login is over. This says nothing about the source, unless it has
+	// had all its time.
+	case ctx.Err() != nil && (err == nil || time.Now().Before(full)):
 		o = gone
 		return answer{}, context.Cause(ctx)
 	case err != nil:

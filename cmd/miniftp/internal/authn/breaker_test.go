@@ -104,6 +104,32 @@ func TestProbe(t *testing.T) {
 	})
 }
 
+// TestLate: if the time for the login ends when the source has had all of its own, the source has failed. If it ends before, this
+// says nothing about the source: else clients that log in at the last moment could make any source count as down.
+func TestLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			left   time.Duration
+			broken bool
+		}{{5*time.Second - 1, false}, {5 * time.Second, true}} {
+			c, _ := chainOf(t, 0, func(ctx context.Context, _ *question) (answer, error) {
+				<-ctx.Done()
+				return answer{}, ctx.Err()
+			})
+			for range breakAfter {
+				ctx, cancel := context.WithTimeout(t.Context(), tt.left)
+				if got := verdict(ctx, c, login("bob", "x")); (got == "unavailable") != tt.broken {
+					t.Errorf("%v left: %s", tt.left, got)
+				}
+				cancel()
+			}
+			if c.Stats()[0].Broken != tt.broken {
+				t.Errorf("%v left: broken: %v", tt.left, !tt.broken)
+			}
+		}
+	})
+}
+
 // TestPanic: a source that panics counts as failed, and a probe that panics is followed by others.
 func TestPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"miniftp/cmd/miniftp/internal/callout"
 	"miniftp/cmd/miniftp/internal/metrics"
 	"miniftp/cmd/miniftp/internal/serve/settings"
+	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/ftp"
 	"miniftp/ftp/server"
 )
@@ -21,6 +22,7 @@ func (cf *config) authenticator(roots *roots) server.Authenticator {
 		}
 		return users
 	}
+	cf.checkAuthTimeout()
 	secret := cf.authSecret()
 	chain, err := authn.New(authn.Config{
 		Sources: cf.Sources(), Timeout: cf.AuthTimeout, Cache: cf.AuthCache, Secret: secret, Users: users,
@@ -42,6 +44,19 @@ func (cf *config) authenticator(roots *roots) server.Authenticator {
 		}
 	}
 	return chain
+}
+
+// checkAuthTimeout records a mistake if logins would end before their source is late: one that hangs would never count as down, and
+// each login would wait for it.
+func (cf *config) checkAuthTimeout() {
+	auth, login := flags.DurationText(cf.AuthTimeout), flags.DurationText(cf.LoginTimeout)
+	switch {
+	case cf.AuthTimeout < cf.LoginTimeout:
+	case cf.Given(&cf.AuthTimeout):
+		cf.Wrong(&cf.AuthTimeout, "%s: must be less than %s, which is %s: else logins end before a source that hangs counts as down", auth, cf.Word(&cf.LoginTimeout), login)
+	default:
+		cf.Wrong(&cf.LoginTimeout, "%s: must be more than %s, which is %s: else logins end before a source that hangs counts as down", login, cf.Word(&cf.AuthTimeout), auth)
+	}
 }
 
 // authSecret returns the secret in --auth-secret-file.

@@ -80,7 +80,7 @@ func wantLogins(t *testing.T, p *verbtest.InProcess, want map[string]string, arg
 }
 
 // authLimits are flags with which a test may fail to log in often.
-var authLimits = []string{"--max-login-failures", "0", "--failure-delay", "0", "--auth-cache", "0", "--auth-timeout", "1m", "--log-format", "text"}
+var authLimits = []string{"--max-login-failures", "0", "--failure-delay", "0", "--auth-cache", "0", "--auth-timeout", "1m", "--login-timeout", "2m", "--log-format", "text"}
 
 const people = `dn: dc=example,dc=org
 objectClass: dcObject

@@ -233,7 +233,7 @@ func TestAuthHangs(t *testing.T) {
 	t.Parallel()
 	pids := t.TempDir()
 	program := checker(t, "touch "+pids+"/$$\nsleep 300 & wait")
-	p := verbtest.StartServer(t, "mem://", "--user", "alice:a", "--auth", "file", "--auth", "exec:"+program, "--auth-timeout", "4m", "--login-timeout", "4m")
+	p := verbtest.StartServer(t, "mem://", "--user", "alice:a", "--auth", "file", "--auth", "exec:"+program, "--auth-timeout", "4m", "--login-timeout", "5m")
 	const clients = 200
 	var conns []net.Conn
 	for i := range clients {

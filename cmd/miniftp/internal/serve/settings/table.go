@@ -219,7 +219,7 @@ func limitRows(s *Settings) []row {
 func authRows(s *Settings) []row {
 	return []row{
 		{value: list(&s.Auth), lifts: []ftp.Reason{ftp.ReasonLoginUnchecked}, name: "auth", doc: "ask `SOURCE` who may log in: file (the users of the configuration, the users file and --user), exec:PROGRAM, or https://HOST/PATH (a web service; http:// only on this machine)", long: "repeatable; the sources are asked in this order, until one knows the user; see docs/auth.md", otherwise: "file", example: `["file", "exec:/usr/local/bin/check-login", "https://id.example.org/login"]`},
-		{value: span(&s.AuthTimeout, 5*time.Second), name: "auth-timeout", doc: "wait at most `DURATION` for the answer of a source"},
+		{value: span(&s.AuthTimeout, 5*time.Second), name: "auth-timeout", doc: "wait at most `DURATION` for the answer of a source", long: "must be less than --login-timeout"},
 		{value: span(&s.AuthCache, time.Minute), name: "auth-cache", zero: "each login is asked about", doc: "remember for `DURATION` that a source has accepted a login, and do not ask again", long: "0 means not at all"},
 		{value: text(&s.AuthSecretFile, ""), path: true, name: "auth-secret-file", doc: "sign requests to web services with the secret in `FILE`, at least 16 bytes", otherwise: "none; https:// and http:// need one", example: `"/etc/miniftp/auth-secret"`},
 	}
