@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
 	"net/netip"
 	"sync"
 	"time"
@@ -37,21 +36,14 @@ func newCache(keep time.Duration) *cache {
 	return c
 }
 
-// id returns a keyed hash of all in a login that an answer may depend on, except the port: another address, host name or
-// certificate asks again. Of an IPv6 address only the network counts, because clients change the rest.
+// id returns a keyed hash of all that a source is told about a login, except the port: another address, host name, version of
+// TLS or certificate asks again. Of an IPv6 address only the network counts, because clients change the rest.
 func (c *cache) id(l *server.Login) (id [sha256.Size]byte) {
+	q := newQuestion(l)
+	q.Port, q.Address = 0, network(l.Remote.Addr())
+	text, _ := q.encode() // it never fails
 	mac := hmac.New(sha256.New, c.key[:])
-	how := "clear"
-	if l.TLS != nil {
-		how = "tls"
-	}
-	if l.Certified {
-		how += " certified"
-	}
-	for _, s := range []string{l.User, l.Password, l.Host, how, subject(l), network(l.Remote.Addr())} {
-		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(s))))
-		mac.Write([]byte(s))
-	}
+	mac.Write(text)
 	mac.Sum(id[:0])
 	return id
 }

@@ -63,6 +63,12 @@ func TestCache(t *testing.T) {
 			func(l *server.Login) {
 				l.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{Subject: pkix.Name{CommonName: "bob"}}}}
 			},
+			func(l *server.Login) { l.TLS = &tls.ConnectionState{Version: tls.VersionTLS10} },
+			func(l *server.Login) { l.TLS = &tls.ConnectionState{Version: tls.VersionTLS13} },
+			func(l *server.Login) {
+				cert := &x509.Certificate{Subject: pkix.Name{CommonName: "bob"}}
+				l.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert}, VerifiedChains: [][]*x509.Certificate{{cert}}}
+			},
 		} {
 			l := login("bob", "x")
 			change(&l)
@@ -74,7 +80,7 @@ func TestCache(t *testing.T) {
 		logIn(l, "ok bob", 0) // the same network
 		time.Sleep(time.Minute)
 		logIn(login("bob", "x"), "ok bob", 1)
-		if n := c.Stats()[0].Counts["cached"]; n != 9 {
+		if n := c.Stats()[0].Counts["cached"]; n != 12 {
 			t.Errorf("%d are counted as cached", n)
 		}
 		for i := range 2 * maxCached {

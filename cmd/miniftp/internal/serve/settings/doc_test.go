@@ -254,3 +254,25 @@ func TestConfigExample(t *testing.T) {
 		t.Errorf("the example has %d users; alice is %v", len(cf.Users), alice)
 	}
 }
+
+// TestAnswerKeys: docs/auth.md lists the keys that an answer of a source may have.
+func TestAnswerKeys(t *testing.T) {
+	text, err := os.ReadFile(verbtest.InModule("docs/auth.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "with the same values:\n")
+	list, _, _ = strings.Cut(list, "\n")
+	var got, want []string
+	for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(list, -1) {
+		got = append(got, m[1])
+	}
+	for _, k := range userKeys(&Account{}) {
+		if !slices.Contains(notInAnswers, k.name) {
+			want = append(want, k.name)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("docs/auth.md lists %q, want %q", got, want)
+	}
+}
