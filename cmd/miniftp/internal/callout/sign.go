@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"miniftp/cmd/miniftp/internal/local"
+	"miniftp/ftp"
 )
 
 // Sign sets the headers of the Standard Webhooks specification, version 1, in a request with that body. id is the same each
@@ -30,20 +30,31 @@ func Sign(r *http.Request, secret []byte, id string, body []byte) {
 // minSecret is the length of the shortest secret, in bytes.
 const minSecret = 16
 
-// ReadSecret returns the secret in a file. After the prefix whsec_ it is in base64.
+// ReadSecret returns the secret in a file.
 func ReadSecret(file string) ([]byte, error) {
 	text, _, err := local.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	text = bytes.TrimSpace(text)
-	if encoded, ok := strings.CutPrefix(string(text), "whsec_"); ok {
-		if text, err = base64.StdEncoding.DecodeString(encoded); err != nil {
-			return nil, errors.New("what follows whsec_ in the file of the secret is not base64")
+	secret, err := ParseSecret(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ftp.Printable(file), err)
+	}
+	return secret, nil
+}
+
+// ParseSecret returns the secret in the text of a file, without white space around it. After the prefix whsec_, which is that of
+// the Standard Webhooks specification, it is in base64.
+func ParseSecret(text []byte) ([]byte, error) {
+	secret := bytes.TrimSpace(text)
+	if encoded, ok := bytes.CutPrefix(secret, []byte("whsec_")); ok {
+		var err error
+		if secret, err = base64.StdEncoding.DecodeString(string(encoded)); err != nil {
+			return nil, errors.New("what follows whsec_ is not base64")
 		}
 	}
-	if len(text) < minSecret {
-		return nil, fmt.Errorf("the file of the secret must hold at least %d bytes", minSecret)
+	if len(secret) < minSecret {
+		return nil, fmt.Errorf("the secret has %d bytes, but must have at least %d", len(secret), minSecret)
 	}
-	return text, nil
+	return secret, nil
 }

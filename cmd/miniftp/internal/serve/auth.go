@@ -23,9 +23,8 @@ func (cf *config) authenticator(roots *roots) server.Authenticator {
 		return users
 	}
 	cf.checkAuthTimeout()
-	secret := cf.authSecret()
 	chain, err := authn.New(authn.Config{
-		Sources: cf.Sources(), Timeout: cf.AuthTimeout, Cache: cf.AuthCache, Secret: secret, Users: users,
+		Sources: cf.Sources(), Timeout: cf.AuthTimeout, Cache: cf.AuthCache, Secret: cf.secret(&cf.AuthSecretFile), Users: users,
 		Account: func(user string, keys map[string]any) (*server.Account, error) { return cf.stranger(roots, user, keys) },
 	})
 	switch {
@@ -57,16 +56,6 @@ func (cf *config) checkAuthTimeout() {
 	default:
 		cf.Wrong(&cf.LoginTimeout, "%s: must be more than %s, which is %s: else logins end before a source that hangs counts as down", login, cf.Word(&cf.AuthTimeout), auth)
 	}
-}
-
-// authSecret returns the secret in --auth-secret-file.
-func (cf *config) authSecret() []byte {
-	if cf.AuthSecretFile == "" {
-		return nil
-	}
-	secret, err := callout.ReadSecret(cf.AuthSecretFile)
-	cf.Blame(&cf.AuthSecretFile, err)
-	return secret
 }
 
 // stranger returns the account of a user whom a source has accepted, with those keys.

@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,7 +8,6 @@ import (
 
 	"miniftp/cmd/miniftp/internal/connect"
 	"miniftp/cmd/miniftp/internal/gate"
-	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/storage"
 	"miniftp/cmd/miniftp/internal/verb"
@@ -17,9 +15,6 @@ import (
 	"miniftp/ftp"
 	"miniftp/ftp/server"
 )
-
-// leastSecret is how many bytes the secret for webhooks has at least.
-const leastSecret = 16
 
 // gate sets the Gate of o. Mistakes are added to cf.Problems.
 func (cf *config) gate(o *server.Options) {
@@ -41,8 +36,7 @@ func (cf *config) gate(o *server.Options) {
 	if cf.UploadInPlace {
 		cf.Wrong(&cf.UploadInPlace, "can't be used together with %s: uploads in place are visible before they can be checked", cf.Label(&cf.Gate))
 	}
-	secret := cf.gateSecret()
-	g, err := gate.New(cf.Gate, secret)
+	g, err := gate.New(cf.Gate, cf.secret(&cf.GateSecretFile))
 	if err != nil {
 		cf.Wrong(&cf.Gate, "%v", err)
 		return
@@ -52,26 +46,6 @@ func (cf *config) gate(o *server.Options) {
 	}
 	g.Quarantine = cf.quarantine()
 	o.Gate = g
-}
-
-// gateSecret returns the secret in --gate-secret-file, without white space around it.
-func (cf *config) gateSecret() []byte {
-	if cf.GateSecretFile == "" {
-		return nil
-	}
-	text, mode, err := local.ReadFile(cf.GateSecretFile)
-	if err != nil {
-		cf.Blame(&cf.GateSecretFile, verb.LocalProblem(cf.GateSecretFile, err))
-		return nil
-	}
-	secret := bytes.TrimSpace(text)
-	if len(secret) < leastSecret {
-		cf.Wrong(&cf.GateSecretFile, "%s: the secret has %d characters, but must have at least %d", ftp.Printable(cf.GateSecretFile), len(secret), leastSecret)
-	}
-	if mode.Perm()&0o077 != 0 {
-		cf.Warn("%s: %s can be read by others: chmod 600 it", cf.Label(&cf.GateSecretFile), ftp.Printable(cf.GateSecretFile))
-	}
-	return secret
 }
 
 // quarantine returns the place for refused uploads, or nil if there is none. A directory that clients see is a mistake.

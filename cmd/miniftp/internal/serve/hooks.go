@@ -58,11 +58,7 @@ func (cf *config) checkHooks() {
 	case signed && cf.HookSecretFile == "":
 		cf.Wrong(&cf.Hook, "a web service needs a secret, with which requests are signed: name a file that holds one with --hook-secret-file")
 	case cf.HookSecretFile != "":
-		_, err := callout.ReadSecret(cf.HookSecretFile)
-		if err != nil {
-			err = fmt.Errorf("%s: %w", cf.Word(&cf.HookSecretFile), err)
-		}
-		cf.Blame(&cf.HookSecretFile, err)
+		cf.secret(&cf.HookSecretFile) // it is read again for each delivery
 	}
 	if n, err := flags.ParseSize(cf.HookOutboxSize, 1000); err != nil || n < minOutbox {
 		cf.Wrong(&cf.HookOutboxSize, "%q: must be a size of at least 1M, such as 100M", cf.HookOutboxSize)

@@ -232,7 +232,7 @@ func gateRows(s *Settings) []row {
 		{value: number(&s.GateParallel, 8), name: "gate-parallel", doc: "check at most `N` uploads at once; others wait for their turn"},
 		{value: text(&s.GateQuarantine, ""), path: true, name: "gate-quarantine", doc: "keep refused uploads in the directory `DIR`, which must not be served", otherwise: "they are removed", example: `"/var/lib/miniftp/quarantine"`},
 		{value: text(&s.GateSize, "1G"), name: "gate-quarantine-size", doc: "keep at most `BYTES` in the quarantine; beyond that, refused uploads are removed", long: "0 means no limit"},
-		{value: text(&s.GateSecretFile, ""), path: true, name: "gate-secret-file", doc: "sign the requests to webhooks with the secret in `FILE`", otherwise: "they are not signed", example: `"/etc/miniftp/gate-secret"`},
+		{value: text(&s.GateSecretFile, ""), path: true, name: "gate-secret-file", doc: "sign the requests to webhooks with the secret in `FILE`, at least 16 bytes", otherwise: "they are not signed", example: `"/etc/miniftp/gate-secret"`},
 	}
 }
 
