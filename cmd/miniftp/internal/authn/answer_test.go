@@ -75,33 +75,4 @@ func TestScrub(t *testing.T) {
 	if got := scrub("text", ""); got != "text" {
 		t.Error(got)
 	}
-	if got := clean(" a\r\nb\x1b[31m" + strings.Repeat("ä", 200)); strings.ContainsAny(got, "\r\n\x1b") || len(got) > maxText+40 {
-		t.Errorf("%q", got)
-	}
-}
-
-func TestTail(t *testing.T) {
-	long := strings.Repeat("x", maxTail)
-	for _, tt := range []struct {
-		writes []string
-		want   string
-	}{
-		{nil, ""},
-		{[]string{"a\nb\n\n"}, "b"},
-		{[]string{"a\nb", "c"}, "bc"},
-		{[]string{long + "\nlast"}, "last"},
-		{[]string{long, "\nla", "st"}, "last"},
-		{[]string{"secret" + long}, ""}, // its beginning is missing
-		{[]string{"secret", long}, ""},
-	} {
-		var b tail
-		for _, w := range tt.writes {
-			if n, err := b.Write([]byte(w)); n != len(w) || err != nil {
-				t.Error(n, err)
-			}
-		}
-		if got := b.lastLine(); got != tt.want || len(b.b) > maxTail {
-			t.Errorf("%.30q: %.30q", tt.writes, got)
-		}
-	}
 }

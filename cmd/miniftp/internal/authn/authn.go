@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"miniftp/cmd/miniftp/internal/callout"
 	"miniftp/ftp"
 	"miniftp/ftp/server"
 )
@@ -321,7 +322,7 @@ func (c *Chain) admit(m *member, l server.Login, keys map[string]any) (*server.A
 // failed counts a failure and returns the error of the login, without the password.
 func (m *member) failed(l server.Login, err error) error {
 	m.counts.add(failed)
-	return fmt.Errorf("%w: %s: %s", server.ErrAuthUnavailable, m.name, clean(scrub(err.Error(), l.Password)))
+	return fmt.Errorf("%w: %s: %s", server.ErrAuthUnavailable, m.name, callout.Clean(scrub(err.Error(), l.Password)))
 }
 
 // skipped is failed for a source that was not asked.

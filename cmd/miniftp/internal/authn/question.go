@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
-	"miniftp/ftp"
 	"miniftp/ftp/server"
 )
 
@@ -75,19 +73,3 @@ func scrub(text, password string) string {
 
 // inner removes the quotes around s.
 func inner(s string) string { return s[1 : len(s)-1] }
-
-// maxText limits what a source says in the log, in bytes.
-const maxText = 200
-
-// clean returns text on one line, short and without control characters.
-func clean(s string) string {
-	s = strings.ToValidUTF8(strings.TrimSpace(s), "?")
-	if len(s) > maxText {
-		end := maxText
-		for end > 0 && !utf8.RuneStart(s[end]) {
-			end--
-		}
-		s = s[:end] + "…"
-	}
-	return ftp.Printable(s)
-}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"miniftp/cmd/miniftp/internal/callout"
 	"miniftp/ftp/server"
 )
 
@@ -70,9 +71,9 @@ func clamdVerdict(answer []byte) error {
 	case whole && isStream && isFound && found != "":
 		return refuse("refused by the virus check: %s", found)
 	case strings.Contains(said, "size limit exceeded"):
-		return fmt.Errorf("the file is larger than StreamMaxLength in clamd.conf: clamd says %q", clean(said))
+		return fmt.Errorf("the file is larger than StreamMaxLength in clamd.conf: clamd says %q", callout.FirstLine(said))
 	}
-	return fmt.Errorf("clamd says %q", clean(said))
+	return fmt.Errorf("clamd says %q", callout.FirstLine(said))
 }
 
 // readError is an error of the content, not of the checker.

@@ -12,8 +12,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"miniftp/cmd/miniftp/internal/callout"
 	"miniftp/ftp"
 	"miniftp/ftp/server"
 )
@@ -84,14 +84,14 @@ func (g *Gate) CheckUpload(ctx context.Context, u *server.GateUpload) error {
 		switch {
 		case ctx.Err() != nil: // what the checker says then does not count
 			err = context.Cause(ctx)
-			g.log(slog.LevelWarn, u, c, took, "unchecked", clean(err.Error()))
+			g.log(slog.LevelWarn, u, c, took, "unchecked", callout.FirstLine(err.Error()))
 			return err
 		case refused:
-			refusal = &server.GateRefusal{Text: clean(refusal.Text)}
+			refusal = &server.GateRefusal{Text: callout.FirstLine(refusal.Text)}
 			g.log(slog.LevelWarn, u, c, took, "refused", refusal.Text)
 			return g.refuse(ctx, u, c, refusal)
 		case err != nil:
-			g.log(slog.LevelError, u, c, took, "unchecked", clean(err.Error()))
+			g.log(slog.LevelError, u, c, took, "unchecked", callout.FirstLine(err.Error()))
 			return err
 		}
 		g.log(slog.LevelInfo, u, c, took, "passed", "")
@@ -110,7 +110,7 @@ func (g *Gate) refuse(ctx context.Context, u *server.GateUpload, c checker, refu
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
-		g.Log.Error("a refused upload could not be put into the quarantine: it is removed", append(about(u), "err", clean(err.Error()))...)
+		g.Log.Error("a refused upload could not be put into the quarantine: it is removed", append(about(u), "err", callout.FirstLine(err.Error()))...)
 	default:
 		g.Log.Info("quarantined", append(about(u), "file", name)...)
 	}
@@ -126,38 +126,15 @@ func (g *Gate) log(level slog.Level, u *server.GateUpload, c checker, took time.
 }
 
 func about(u *server.GateUpload) []any {
-	return []any{"session", u.Session, "user", clean(u.User), "from", u.Remote.String(), "verb", u.Verb, "path", clean(u.Path), "bytes", u.Size}
-}
-
-// maxText bounds the texts of checkers, in bytes.
-const maxText = 200
-
-// clean returns the first line of what a client or a checker has said, short and without control characters.
-func clean(s string) string {
-	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
-	if len(s) > maxText {
-		end := maxText
-		for end > 0 && !utf8.RuneStart(s[end]) {
-			end--
-		}
-		s = s[:end] + "…"
-	}
-	return ftp.Printable(strings.ToValidUTF8(strings.TrimSpace(s), "?"))
+	return []any{"session", u.Session, "user", callout.FirstLine(u.User), "from", u.Remote.String(), "verb", u.Verb, "path", callout.FirstLine(u.Path), "bytes", u.Size}
 }
 
 func refuse(format string, args ...any) error {
 	return &server.GateRefusal{Text: fmt.Sprintf(format, args...)}
 }
 
-// limitedBuffer keeps the first bytes that are written to it, and discards the rest.
-type limitedBuffer struct{ b []byte }
-
-const maxOutput = 4 << 10 // bytes of what a checker says
-
-func (l *limitedBuffer) Write(p []byte) (int, error) {
-	l.b = append(l.b, p[:min(len(p), maxOutput-len(l.b))]...)
-	return len(p), nil
-}
+// maxOutput limits how much of what a checker says is kept, in bytes.
+const maxOutput = 4 << 10
 
 // host returns the address of the client without its port.
 func host(a netip.AddrPort) string { return a.Addr().Unmap().String() }

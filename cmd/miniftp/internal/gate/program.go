@@ -31,10 +31,10 @@ func (p *program) check(ctx context.Context, u *server.GateUpload) error {
 		{"MINIFTP_VERB", u.Verb},
 		{"MINIFTP_SIZE", strconv.FormatInt(u.Size, 10)},
 	})
-	var out, errs limitedBuffer
+	out, errs := &callout.Head{Max: maxOutput}, &callout.Head{Max: maxOutput}
 	in := newBody(u)
 	defer in.end()
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &out, &errs
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, errs
 	err := callout.Run(cmd, true)
 	switch code := exitCode(cmd); {
 	case ctx.Err() != nil:
@@ -44,7 +44,7 @@ func (p *program) check(ctx context.Context, u *server.GateUpload) error {
 	case code == 0:
 		return nil
 	case code == 1:
-		if why := clean(string(out.b)); why != "" {
+		if why := callout.FirstLine(string(out.Bytes())); why != "" {
 			return refuse("refused by the check: %s", why)
 		}
 		return refuse("refused by the check")
@@ -52,7 +52,7 @@ func (p *program) check(ctx context.Context, u *server.GateUpload) error {
 		return err // not started
 	}
 	why := cmd.ProcessState.String()
-	if said := clean(string(errs.b)); said != "" {
+	if said := callout.FirstLine(string(errs.Bytes())); said != "" {
 		why += ": " + said
 	}
 	return errors.New(why)

@@ -83,7 +83,7 @@ func webhookVerdict(text []byte) error {
 	case *verdict.Allow:
 		return nil
 	}
-	if why := clean(verdict.Reason); why != "" {
+	if why := callout.FirstLine(verdict.Reason); why != "" {
 		return refuse("refused by the check: %s", why)
 	}
 	return refuse("refused by the check")

@@ -13,12 +13,14 @@ import (
 	"time"
 
 	"miniftp/cmd/miniftp/internal/callout"
-	"miniftp/ftp"
 )
 
 // rejected is the exit code of a program that will never accept an event: EX_DATAERR of sysexits.h. Others, such as 1 and 2, are
 // also those of a program that is broken for now.
 const rejected = 65
+
+// maxErrors limits how much of the standard error of a program is kept, in bytes.
+const maxErrors = 4 << 10
 
 // program is a receiver that is run for each event.
 type program string
@@ -30,8 +32,8 @@ func (p program) deliver(ctx context.Context, e *Event, _ string) error {
 	}
 	cmd := callout.Command(ctx, string(p), variables(e))
 	cmd.Stdin = bytes.NewReader(append(body, '\n'))
-	var said firstLine
-	cmd.Stderr = &said
+	said := &callout.Head{Max: maxErrors}
+	cmd.Stderr = said
 	err = callout.Run(cmd, false)
 	exit, ended := errors.AsType[*exec.ExitError](err)
 	switch {
@@ -45,9 +47,9 @@ func (p program) deliver(ctx context.Context, e *Event, _ string) error {
 		}
 		return fmt.Errorf("it can't be run: %w", err)
 	case exit.ExitCode() == rejected:
-		return &rejection{"it ended with 65" + said.text()}
+		return &rejection{"it ended with 65" + shown(said)}
 	default:
-		return fmt.Errorf("it ended with %s%s", strings.TrimPrefix(exit.ProcessState.String(), "exit status "), said.text())
+		return fmt.Errorf("it ended with %s%s", strings.TrimPrefix(exit.ProcessState.String(), "exit status "), shown(said))
 	}
 }
 
@@ -68,20 +70,11 @@ func variables(e *Event) [][2]string {
 	}
 }
 
-// firstLine keeps the beginning of what is written to it.
-type firstLine struct{ b []byte }
-
-func (l *firstLine) Write(p []byte) (int, error) {
-	const most = 200
-	l.b = append(l.b, p[:min(len(p), most-len(l.b))]...)
-	return len(p), nil
-}
-
-// text returns the first line for the log, or "".
-func (l *firstLine) text() string {
-	line, _, _ := bytes.Cut(bytes.TrimSpace(l.b), []byte("\n"))
-	if len(line) == 0 {
+// shown returns the first line of what a program has said, for the log, or "".
+func shown(said *callout.Head) string {
+	line := callout.FirstLine(string(said.Bytes()))
+	if line == "" {
 		return ""
 	}
-	return ": " + ftp.Printable(strings.ToValidUTF8(string(line), "?"))
+	return ": " + line
 }
