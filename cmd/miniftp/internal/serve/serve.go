@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -212,6 +213,7 @@ func (s *serving) logged(ls []net.Listener, serve func() error) error {
 	}
 	start := time.Now()
 	s.logs.log.Info("started", "version", s.c.App.Version, "pid", os.Getpid(), "root", s.cf.served(), "listen", strings.Join(addrs, " "), "users", len(s.cf.Users))
+	debug.FreeOSMemory() // the garbage of the start
 	flags.ReleaseStart()
 	err := serve()
 	if s.cf.logFormat(s.e.Err) == "console" {
