@@ -21,28 +21,46 @@ type Nesting struct {
 	byID   map[any]string    // from the identity to the directory as it was given to NewNesting
 	byPath map[string]string // from the absolute path
 	inner  map[place]string  // the directories of the set that are inside another one
+	base   *Nesting          // more directories of the set, or nil
 }
 
 // place is a path, rest, below a directory of the set.
 type place struct{ dir, rest string }
 
 // NewNesting returns the Nesting of a set of directories.
-func NewNesting(dirs []string) *Nesting {
-	n := &Nesting{byID: map[any]string{}, byPath: map[string]string{}, inner: map[place]string{}}
+func NewNesting(dirs []string) *Nesting { return (*Nesting)(nil).With(dirs) }
+
+// With returns a Nesting that has more directories. Its cost does not depend on how many n has. In return, a directory of n
+// that is inside one of dirs is not recognized: Open opens what it contains through the one of dirs.
+func (n *Nesting) With(dirs []string) *Nesting {
+	all := &Nesting{byID: map[any]string{}, byPath: map[string]string{}, inner: map[place]string{}, base: n}
+	var added []string
 	for _, dir := range dirs {
-		if abs, err := filepath.Abs(dir); err == nil {
-			n.byPath[abs] = dir
+		abs, err := filepath.Abs(dir)
+		if err != nil || n.has(abs) {
+			continue
 		}
+		added = append(added, dir)
+		all.byPath[abs] = dir
 		if id := identity(dir); id != nil {
-			n.byID[id] = dir
+			all.byID[id] = dir
 		}
 	}
-	for _, dir := range dirs {
-		if p, ok := n.first(dir); ok {
-			n.inner[p] = dir
+	for _, dir := range added {
+		if p, ok := all.first(dir); ok {
+			all.inner[p] = dir
 		}
 	}
-	return n
+	return all
+}
+
+// has reports whether at is a directory of the set.
+func (n *Nesting) has(at string) bool {
+	if n == nil {
+		return false
+	}
+	_, ok := n.known(at)
+	return ok
 }
 
 // identity returns a value that identifies a directory on this host, or nil if it does not exist.
@@ -69,8 +87,11 @@ func (n *Nesting) Outer(name string) (dir, rest string, ok bool) {
 	}
 	parts := strings.Split(p.rest, "/")
 	for i := len(parts) - 1; i > 0; i-- {
-		if dir, ok := n.inner[place{p.dir, path.Join(parts[:i]...)}]; ok {
-			return dir, path.Join(parts[i:]...), true
+		at := place{p.dir, path.Join(parts[:i]...)}
+		for m := n; m != nil; m = m.base {
+			if dir, ok := m.inner[at]; ok {
+				return dir, path.Join(parts[i:]...), true
+			}
 		}
 	}
 	return p.dir, p.rest, true
@@ -117,14 +138,23 @@ func splitHost(p string) []string { return strings.Split(filepath.ToSlash(p), "/
 
 // known returns the directory of the set that is the same as at.
 func (n *Nesting) known(at string) (string, bool) {
-	if dir, ok := n.byPath[at]; ok {
-		return dir, true
+	identities := false
+	for m := n; m != nil; m = m.base {
+		if dir, ok := m.byPath[at]; ok {
+			return dir, true
+		}
+		identities = identities || len(m.byID) > 0
 	}
-	if len(n.byID) == 0 {
+	if !identities {
 		return "", false
 	}
-	dir, ok := n.byID[identity(at)]
-	return dir, ok
+	id := identity(at)
+	for m := n; m != nil; m = m.base {
+		if dir, ok := m.byID[id]; ok {
+			return dir, true
+		}
+	}
+	return "", false
 }
 
 // maxNested is the limit for the depth to which directories of the set are nested.

@@ -74,6 +74,54 @@ func TestNesting(t *testing.T) {
 	holds("alias/a", "")
 }
 
+// TestNestingWith checks that directories can be added to a Nesting, whichever of them contains the other.
+func TestNestingWith(t *testing.T) {
+	top := t.TempDir()
+	at := func(names ...string) (all []string) {
+		for _, name := range names {
+			all = append(all, filepath.Join(top, name))
+		}
+		return all
+	}
+	for _, dir := range at("srv/bob/in", "srv/bob/own", "far/bob", "out") {
+		check(t, os.MkdirAll(dir, 0o755))
+	}
+	check(t, os.Symlink("srv", at("alias")[0]))
+	check(t, os.Symlink("../../out", at("srv/bob/link")[0]))
+	check(t, os.Symlink("bob/own", at("srv/link")[0]))
+	for _, tt := range []struct {
+		base, more []string
+		dir, want  string // Outer; "" for none
+		refused    bool
+	}{
+		{nil, at("srv/bob"), "srv/bob/in", "srv/bob", false},
+		{nil, at("srv/bob"), "alias/bob/in", "srv/bob", false},
+		{nil, at("srv/bob"), "srv/bob/link", "srv/bob", true},
+		{nil, at("alias/bob"), "srv/bob/link", "alias/bob", true},
+		{nil, at("srv/bob"), "far/bob", "", false},
+		{at("far"), at("srv/bob"), "srv/bob/link", "srv/bob", true},
+		{at("far"), at("srv/bob"), "far/bob", "far", false},
+		{at("srv"), at("srv/bob"), "srv/bob/in", "srv/bob", false},
+		{at("srv"), at("srv/bob"), "srv/bob/link", "srv/bob", true},
+		{at("srv"), at("srv/link"), "srv/link", "srv", false},
+		{at("srv", "srv/bob"), at("alias/bob"), "srv/bob/in", "srv/bob", false},
+		{at("srv/bob/in"), at("srv/bob"), "srv/bob/in/x", "srv/bob", true}, // x does not exist
+	} {
+		n := NewNesting(tt.base).With(tt.more)
+		dir := at(tt.dir)[0]
+		if outer, _, ok := n.Outer(dir); ok != (tt.want != "") || ok && outer != at(tt.want)[0] {
+			t.Errorf("%q + %q: %s is in %q, want %s", tt.base, tt.more, tt.dir, outer, tt.want)
+		}
+		r, err := n.Open(dir)
+		if err == nil {
+			_ = r.Close()
+		}
+		if (err != nil) != tt.refused {
+			t.Errorf("%q + %q: %s: %v", tt.base, tt.more, tt.dir, err)
+		}
+	}
+}
+
 // TestNestingInACircle checks that two directories that are inside each other, through symlinks, are an
 // error.
 func TestNestingInACircle(t *testing.T) {
