@@ -25,7 +25,9 @@ func (cf *config) authenticator(roots *roots) server.Authenticator {
 	cf.checkAuthTimeout()
 	chain, err := authn.New(authn.Config{
 		Sources: cf.Sources(), Timeout: cf.AuthTimeout, Cache: cf.AuthCache, Secret: cf.secret(&cf.AuthSecretFile), Users: users,
-		Account: func(user string, keys map[string]any) (*server.Account, error) { return cf.stranger(roots, user, keys) },
+		Account: func(user string, keys map[string]any) (*server.Account, error) {
+			return cf.externalUser(roots, user, keys)
+		},
 	})
 	switch {
 	case err != nil:
@@ -37,7 +39,7 @@ func (cf *config) authenticator(roots *roots) server.Authenticator {
 		cf.Wrong(&cf.AuthSecretFile, "has no effect: %s has no web service", cf.Label(&cf.Auth))
 	}
 	failed := map[string]bool{}
-	for _, a := range cf.Strangers("") {
+	for _, a := range cf.ExternalUsers("") {
 		for _, t := range cf.Trees(a) {
 			cf.tryTree(roots, roots.of(t), t, failed)
 		}
@@ -58,8 +60,8 @@ func (cf *config) checkAuthTimeout() {
 	}
 }
 
-// stranger returns the account of a user whom a source has accepted, with those keys.
-func (cf *config) stranger(roots *roots, user string, keys map[string]any) (*server.Account, error) {
+// externalUser returns the account of a user whom a source has accepted, with those keys.
+func (cf *config) externalUser(roots *roots, user string, keys map[string]any) (*server.Account, error) {
 	a, err := cf.Accepted(user, keys)
 	if err != nil {
 		return nil, err
@@ -68,7 +70,7 @@ func (cf *config) stranger(roots *roots, user string, keys map[string]any) (*ser
 		account := rootless(err)
 		return &account, nil
 	}
-	account := cf.account(a, roots.ofStranger)
+	account := cf.account(a, roots.ofExternal)
 	return &account, nil
 }
 

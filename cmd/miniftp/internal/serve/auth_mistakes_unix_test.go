@@ -49,6 +49,8 @@ func TestAuthMistakes(t *testing.T) {
 		{"root = \"mem://\"\n[gate]\ncheckers = \"exec:" + program + "\"\n[groups.a]\nroot = \"ftp://127.0.0.1:1/\"\n[auth]\n" + exec, []string{"can't be used for ftp://127.0.0.1:1/: uploads to another server"}},
 		{"root = \"/usr/{user}\"\n[groups.a.mounts]\n\"/own\" = \"/usr/{user}/own\"\n\"/pub\" = \"/srv:ro\"\n[auth]\n" + exec, nil},
 		{"root = \"/usr/{user}\"\n[groups.a.mounts]\n\"/in\" = \"/usr/share/{user}\"\n[auth]\n" + exec, []string{"m.toml:1: the root /usr/share/{user} can be the same as, or in, a root /usr/{user}"}},
+		{"root = \"s3://b/a/{user}?endpoint=http://127.0.0.1:1\"\n[groups.a]\nroot = \"s3://b/a/staff/{user}?endpoint=http://127.0.0.1:1\"\n[auth]\n" + exec, []string{"m.toml:1: the root s3://b/a/staff/{user}?endpoint=http://127.0.0.1:1 can be the same"}},
+		{"root = \"s3://b/a/{user}?endpoint=http://127.0.0.1:1\"\n[groups.a]\nroot = \"s3://b/a/staff/{user}\"\n[auth]\n" + exec, []string{"m.toml:1: the root s3://b/a/staff/{user} can be the same"}},
 	} {
 		got := problemsOf(t, tt.text)
 		for i, want := range tt.want {

@@ -375,15 +375,15 @@ func TestAuthMadeBy(t *testing.T) {
 	}
 }
 
-// TestStrangersAreForgotten: the number of trees of users who are not in the configuration is bounded, and a tree in use is kept.
-func TestStrangersAreForgotten(t *testing.T) {
+// TestExternalUsersAreForgotten: the number of trees of users who are not in the configuration is bounded, and a tree in use is kept.
+func TestExternalUsersAreForgotten(t *testing.T) {
 	dir := t.TempDir()
 	cf := parsed(t, "--auth", "exec:"+checker(t, isUnknown), "--user", "alice:a", dir+"/{user}")
 	roots := newRoots(t.Context())
 	defer roots.end()
 	cf.prepare(roots)
 	before := len(roots.trees)
-	account, err := cf.stranger(roots, "bob", nil)
+	account, err := cf.externalUser(roots, "bob", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -392,12 +392,12 @@ func TestStrangersAreForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lease.Close()
-	for i := range maxStrangers + 1000 {
-		if _, err := cf.stranger(roots, fmt.Sprint("user", i), nil); err != nil {
+	for i := range maxExternal + 1000 {
+		if _, err := cf.externalUser(roots, fmt.Sprint("user", i), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := len(roots.trees); n > maxStrangers+2 {
+	if n := len(roots.trees); n > maxExternal+2 {
 		t.Errorf("%d trees are remembered", n)
 	}
 	for name := range roots.trees {

@@ -58,7 +58,7 @@ func (cf *config) exposed() {
 				at = spec
 			}
 		}
-		if root, ok := cf.StrangersRoot(s.file); ok && at == "" {
+		if root, ok := cf.ExternalRoot(s.file); ok && at == "" {
 			perm, at = replaces, root
 		}
 		switch {

@@ -139,7 +139,7 @@ func (cf *config) madeBy(ctx context.Context, roots *roots, c server.Change, beg
 	if cf.User(user) == nil && (strings.EqualFold(user, "ftp") || strings.EqualFold(user, "anonymous")) {
 		user = "anonymous"
 	}
-	all := cf.Strangers(user)
+	all := cf.ExternalUsers(user)
 	if a := cf.User(user); a != nil {
 		all = []*settings.Account{a}
 	}

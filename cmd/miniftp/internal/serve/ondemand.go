@@ -13,27 +13,29 @@ import (
 
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/storage"
+	"miniftp/fsroot"
 )
 
 // of returns a tree of a user.
 func (r *roots) of(of settings.Tree) *servedTree {
 	t := r.get(of.Spec())
 	base, below, ok := of.OnDemand()
+	outer := of.Outer()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.onDemand, t.mode, t.base, t.below = ok, of.NewDirMode(), "", ""
+	t.onDemand, t.mode, t.base, t.below, t.outer = ok, of.NewDirMode(), "", "", outer
 	if ok && !isDirectory(t.spec) {
 		t.base, t.below = base, below
 	}
 	return t
 }
 
-// maxStrangers is how many trees of users who are not in the configuration are remembered while no session uses them.
-const maxStrangers = 10_000
+// maxExternal is how many trees of users who are not in the configuration are remembered while no session uses them.
+const maxExternal = 10_000
 
-// ofStranger returns a tree of a user whom a source of --auth has accepted.
-func (r *roots) ofStranger(of settings.Tree) *servedTree {
-	r.forgetStrangers()
+// ofExternal returns a tree of a user whom a source of --auth has accepted.
+func (r *roots) ofExternal(of settings.Tree) *servedTree {
+	r.forgetExternal()
 	spec := of.Spec()
 	r.mu.Lock()
 	_, known := r.trees[spec]
@@ -45,22 +47,22 @@ func (r *roots) ofStranger(of settings.Tree) *servedTree {
 	t.sweep(of.Writes() && storage.Sweeps(spec)) // by the sweeper of all trees on demand
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.stranger = true
+	t.external = true
 	return t
 }
 
-// forgetStrangers makes room for a tree, if there are too many. A login that has just got a tree that is forgotten can still
+// forgetExternal makes room for a tree, if there are too many. A login that has just got a tree that is forgotten can still
 // use it: opening a directory twice does no harm.
-func (r *roots) forgetStrangers() {
+func (r *roots) forgetExternal() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	looked := 0
 	for spec, t := range r.trees { // in random order
-		if looked++; len(r.trees) <= maxStrangers || looked > 64 {
+		if looked++; len(r.trees) <= maxExternal || looked > 64 {
 			return
 		}
 		t.mu.Lock()
-		if t.stranger && t.onDemand && t.now == nil {
+		if t.external && t.onDemand && t.now == nil {
 			delete(r.trees, spec)
 		}
 		t.mu.Unlock()
@@ -80,6 +82,18 @@ func (t *servedTree) login(ctx context.Context) (afero.Fs, io.Closer, error) {
 	return t.acquire(ctx)
 }
 
+// nesting returns the directories in which users may write and which may contain the tree.
+func (t *servedTree) nesting() *fsroot.Nesting {
+	t.mu.Lock()
+	outer := t.outer
+	t.mu.Unlock()
+	all := t.roots.nesting.Load()
+	if len(outer) > 0 {
+		all = all.With(outer)
+	}
+	return all
+}
+
 // made reports whether the tree is a directory that is made at a login.
 func (t *servedTree) made() bool {
 	t.mu.Lock()
@@ -90,7 +104,7 @@ func (t *servedTree) made() bool {
 // makeDirectory makes the directory of the tree. Mkdir does not follow a link that has its name, and the parent is opened as all
 // roots are, so that users can't make it lead elsewhere.
 func (t *servedTree) makeDirectory() error {
-	parent, err := t.roots.nesting.Load().Open(filepath.Dir(t.spec))
+	parent, err := t.nesting().Open(filepath.Dir(t.spec))
 	if err != nil {
 		return err
 	}
@@ -125,7 +139,7 @@ func (t *servedTree) try(ctx context.Context) (files afero.Fs, lease io.Closer, 
 		return nil, nil, t.spec, &fs.PathError{Op: "open", Path: t.spec, Err: errors.New("it is a link to nothing")}
 	}
 	dir := filepath.Dir(t.spec)
-	parent, err := t.roots.nesting.Load().Open(dir)
+	parent, err := t.nesting().Open(dir)
 	if err == nil {
 		_ = parent.Close()
 	}

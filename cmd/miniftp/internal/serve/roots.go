@@ -63,21 +63,6 @@ func (r *roots) get(spec string) *servedTree {
 // that a link which a user puts in its place can't lead out of it.
 func (r *roots) nest(n *fsroot.Nesting) { r.nesting.Store(n) }
 
-// open opens a tree. It takes no lock of r. If the tree is on another server, opening ends with ctx.
-func (r *roots) open(ctx context.Context, spec string) (afero.Fs, io.Closer, error) {
-	switch {
-	case connect.IsRemote(spec):
-		return connect.OpenRemote(ctx, r.life, r.ctx, spec)
-	case !isDirectory(spec):
-		return storage.Open(ctx, spec)
-	}
-	root, err := r.nesting.Load().Open(spec)
-	if err != nil {
-		return nil, nil, err
-	}
-	return root, root, nil
-}
-
 // openState opens the state that --shared-state names. It is opened once, because a reload does not change it.
 func (r *roots) openState(spec string) (server.State, error) {
 	if r.shared != nil {
@@ -186,10 +171,11 @@ type servedTree struct {
 	swept    bool        // users may upload to it, so it is to be swept
 	sweeping bool        // a sweeper has been started, which runs until the end
 	onDemand bool        // the root has a placeholder
-	stranger bool        // it was made for a user who is not in the configuration; see roots.ofStranger
+	external bool        // it was made for an external user; see roots.ofExternal
 	mode     fs.FileMode // for making it, before the umask of the process
 	// The directory below of the bucket base, if the tree is on demand and in a bucket.
 	base, below string
+	outer       []string // directories of external users that may contain it: see settings.Tree.Outer
 }
 
 // generation is one opening of a tree. It is closed when it has been replaced and no session uses it.
@@ -244,15 +230,24 @@ func (t *servedTree) renew(ctx context.Context, users int) (*generation, error) 
 	return t.now, nil
 }
 
-// open opens the files of the tree.
+// open opens the files of the tree. It takes no lock of roots. If the tree is on another server, opening ends with ctx.
 func (t *servedTree) open(ctx context.Context) (afero.Fs, io.Closer, error) {
 	t.mu.Lock()
 	base, below := t.base, t.below
 	t.mu.Unlock()
-	if base != "" {
+	switch {
+	case base != "":
 		return t.roots.openBelow(ctx, base, below)
+	case connect.IsRemote(t.spec):
+		return connect.OpenRemote(ctx, t.roots.life, t.roots.ctx, t.spec)
+	case !isDirectory(t.spec):
+		return storage.Open(ctx, t.spec)
 	}
-	return t.roots.open(ctx, t.spec)
+	root, err := t.nesting().Open(t.spec)
+	if err != nil {
+		return nil, nil, err
+	}
+	return root, root, nil
 }
 
 // openedOnce returns the current generation, with users added, if it is one that is opened only once,

@@ -36,6 +36,10 @@ type Config struct {
 	byField map[any]*setting
 	byName  map[string]*Account
 	groups  map[string][]fileKey // the keys of [groups.NAME]
+
+	external []*Account     // ExternalUsers("")
+	byUser   []externalRoot // those with {user}
+	trees    []Tree         // AllTrees()
 }
 
 // Origin is where the value of a setting comes from. Each Origin overrides those before it.

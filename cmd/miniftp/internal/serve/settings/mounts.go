@@ -34,29 +34,30 @@ type Tree struct {
 	Mount *Mount // nil: the root
 
 	template string // what names it, as it is written
+	spec     string // what names it, with the names of the user and the group
+	cf       *Config
+}
+
+func (cf *Config) tree(a *Account, m *Mount, template string) Tree {
+	return Tree{Account: a, Mount: m, template: template, spec: expand(template, a), cf: cf}
 }
 
 // Trees returns the storages that a user sees: the root, and the mounts in their order.
 func (cf *Config) Trees(a *Account) []Tree {
-	all := []Tree{{Account: a, template: cf.Template(a)}}
+	all := []Tree{cf.tree(a, nil, cf.Template(a))}
 	for _, m := range a.Mounts {
 		if m.rootless == nil && m.Root != "" {
-			all = append(all, Tree{a, m, m.Root})
+			all = append(all, cf.tree(a, m, m.Root))
 		}
 	}
 	return all
 }
 
-// AllTrees returns the storages of Everybody.
-func (cf *Config) AllTrees() (all []Tree) {
-	for _, a := range cf.Everybody() {
-		all = append(all, cf.Trees(a)...)
-	}
-	return all
-}
+// AllTrees returns the storages of Everybody. The caller must not change them.
+func (cf *Config) AllTrees() []Tree { return cf.trees }
 
 // Spec returns the storage of the tree, for fsroot.Open and the like.
-func (t Tree) Spec() string { return expand(t.template, t.Account) }
+func (t Tree) Spec() string { return t.spec }
 
 // Storage names what is opened for the tree. Trees on demand in a bucket share that.
 func (t Tree) Storage() string {
@@ -102,7 +103,7 @@ func (t Tree) Owner() string {
 }
 
 // checkName finds out whether the name of the user can be in the root of the mount.
-func (m *Mount) checkName(a *Account) { m.rootless = checkName(Tree{a, m, m.Root}) }
+func (m *Mount) checkName(a *Account) { m.rootless = checkName(a, m.Root) }
 
 // Rootless returns why the name of the user can't be in the root of the mount, or nil.
 func (m *Mount) Rootless() error { return m.rootless }

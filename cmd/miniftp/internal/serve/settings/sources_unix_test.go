@@ -80,16 +80,16 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// TestStrangers: the roots that users whom a source accepts can have.
-func TestStrangers(t *testing.T) {
+// TestExternalUsers: the roots that users whom a source accepts can have.
+func TestExternalUsers(t *testing.T) {
 	var got []string
-	for _, a := range withGroups(t).Strangers("bob") {
+	for _, a := range withGroups(t).ExternalUsers("bob") {
 		got = append(got, a.Group)
 	}
 	if want := []string{"", "staff"}; !slices.Equal(got, want) { // plain has the root of the server
 		t.Errorf("%q, want %q", got, want)
 	}
-	if cf := FromFile(""); cf.Strangers("") != nil || len(cf.Everybody()) != 1 {
+	if cf := FromFile(""); cf.ExternalUsers("") != nil || len(cf.Everybody()) != 1 {
 		t.Errorf("without a source: %v", cf.Everybody())
 	}
 }
@@ -113,9 +113,15 @@ func TestMayHold(t *testing.T) {
 		{"/srv/{user}", "/SRV/x", true},
 		{"s3://b/{user}", "s3://b/x/y", true},
 		{"s3://b/{user}", "s3://c/x", false},
+		{"s3://b/{user}?region=eu", "s3://b/x/y?region=eu", true},
+		{"s3://b/{user}?region=eu", "s3://b/x", true},
+		{"s3://b/{user}", "s3://b/x?region=eu", true},
+		{"s3://b/a/{user}?endpoint=http://h:1/", "s3://b/a/staff/{user}?endpoint=http://h:1/", true},
+		{"s3://b/a/{user}", "s3://b/./a//x", true},
+		{"s3://b/a/{user}?region=eu", "s3://c/a/x?region=eu", false},
 		{"/srv/{user}", "s3://srv/x", false},
 	} {
-		if got := mayHold(tt.outer, tt.inner); got != tt.want {
+		if got := parsePattern(tt.outer).mayHold(parsePattern(tt.inner)); got != tt.want {
 			t.Errorf("%s, %s: %v", tt.outer, tt.inner, got)
 		}
 	}

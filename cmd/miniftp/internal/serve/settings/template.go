@@ -29,6 +29,9 @@ func (cf *Config) RootOf(a *Account) string { return expand(cf.Template(a), a) }
 
 // expand replaces the placeholders in a root.
 func expand(template string, a *Account) string {
+	if !strings.Contains(template, "{") {
+		return template
+	}
 	return strings.NewReplacer("{user}", a.Name, "{group}", a.Group).Replace(template)
 }
 
@@ -41,7 +44,7 @@ func (t Tree) OnDemand() (base, below string, ok bool) {
 	case first == nil:
 		return "", "", false
 	case storage.IsDirectory(template):
-		root := filepath.Clean(expand(template, a))
+		root := filepath.Clean(t.spec)
 		return filepath.Dir(root), filepath.Base(root), true
 	}
 	place, err := storage.Split(template)
@@ -69,7 +72,7 @@ func (cf *Config) checkTemplates() {
 		if err := checkTemplate(a.Root); err != nil {
 			cf.Problem(cf.LocatedUser(a, &a.Root, err))
 		}
-		a.rootless = checkName(Tree{Account: a, template: cf.Template(a)})
+		a.rootless = checkName(a, cf.Template(a))
 		if a.rootless == nil {
 			rest = append(rest, a)
 			continue
@@ -100,8 +103,7 @@ func checkTemplate(root string) error {
 
 // checkName returns an error if the name of the user or the group would be in the path of the root and could lead elsewhere than to one
 // directory.
-func checkName(t Tree) error {
-	template, a := t.template, t.Account
+func checkName(a *Account, template string) error {
 	for _, placeholder := range placeholders.FindAllString(template, -1) {
 		name := expand(placeholder, a)
 		err := badElement(name)

@@ -66,6 +66,13 @@ func (cf *Config) collectUsers(c *cli.Context) {
 	cf.checkTemplates()
 	cf.checkMounts()
 	cf.checkSources()
+	cf.external = cf.externalUsers(anyUser)
+	for _, r := range cf.externalRoots() {
+		if strings.Contains(r.tree.template, "{user}") {
+			cf.byUser = append(cf.byUser, r)
+		}
+	}
+	cf.checkOverlaps()
 	for _, a := range cf.Users {
 		if a.Perms == nil && a.lines[&a.Perms] == 0 {
 			a.Perms = presets["rw"]
@@ -73,6 +80,9 @@ func (cf *Config) collectUsers(c *cli.Context) {
 		if a.Password == "" && !a.Anyone && !cf.TLSClientUser && a.lines[&a.Password] == 0 { // if there is a line, its mistake is recorded already
 			cf.BlameUser(a, a, errors.New("no password: miniftp passwd makes the hash of one"))
 		}
+	}
+	for _, a := range cf.Everybody() {
+		cf.trees = append(cf.trees, cf.Trees(a)...)
 	}
 }
 
