@@ -13,7 +13,8 @@ import (
 // authenticator returns what decides who may log in. Without other sources than file it is a server.Static, else an
 // authn.Chain. Mistakes are added to cf.Problems.
 func (cf *config) authenticator(roots *roots) server.Authenticator {
-	users := cf.static(roots)
+	failed := map[string]bool{} // storages of mounts, which many users may have
+	users := cf.static(roots, failed)
 	if !cf.AsksOthers() {
 		for _, field := range []any{&cf.AuthTimeout, &cf.AuthCache, &cf.AuthSecretFile} {
 			if cf.Given(field) {
@@ -38,7 +39,6 @@ func (cf *config) authenticator(roots *roots) server.Authenticator {
 	case !chain.HasWeb() && cf.AuthSecretFile != "":
 		cf.Wrong(&cf.AuthSecretFile, "has no effect: %s has no web service", cf.Label(&cf.Auth))
 	}
-	failed := map[string]bool{}
 	for _, a := range cf.ExternalUsers("") {
 		for _, t := range cf.Trees(a) {
 			cf.tryTree(roots, roots.of(t), t, failed)

@@ -28,7 +28,7 @@ func TestCompat(t *testing.T) {
 		verbtest.WriteFile(t, file, tt.text)
 		cf := parsed(t, append([]string{"--listen", ":0", "--config", file}, tt.args...)...)
 		roots := newRoots(t.Context())
-		users := cf.static(roots)
+		users := cf.static(roots, map[string]bool{})
 		roots.end()
 		for _, err := range cf.Problems {
 			t.Error(err)

@@ -14,7 +14,7 @@ func TestAcceptUpload(t *testing.T) {
 	defer roots.end()
 	cf := parsed(t, "--listen", ":0", "--user", "cam:x", "--accept-upload", "hang-up")
 	cf.User("cam").Accept = []string{"no-close-notify"}
-	users := cf.static(roots)
+	users := cf.static(roots, map[string]bool{})
 	if got := users["cam"].Account.Accept; got != server.DoubtHangUp|server.DoubtNoCloseNotify {
 		t.Errorf("cam: %v", got)
 	}

@@ -67,3 +67,15 @@ func TestExternalLinks(t *testing.T) {
 		roots.end()
 	}
 }
+
+// TestExternalMountIsTriedOnce: the storage of a mount that users of the configuration and external ones have is opened only once if
+// that fails.
+func TestExternalMountIsTriedOnce(t *testing.T) {
+	cf, _ := external(t, "root = \"home\"\n[groups.g.mounts]\n\"/w\" = \"gone\"\n[users.alice]\npassword = \"x\"\ngroup = \"g\"\n", "home")
+	roots := newRoots(t.Context())
+	defer roots.end()
+	cf.prepare(roots)
+	if all := strings.Join(warned(cf), "\n"); len(cf.Problems) > 0 || strings.Count(all, "gone: no such file") != 1 || !strings.Contains(all, "user alice: mount /w") {
+		t.Errorf("%v\n%s", cf.Problems, all)
+	}
+}

@@ -20,10 +20,9 @@ import (
 )
 
 // static returns the accounts with their files, which roots opens at each login. A root or home that only
-// one user has is a warning if it can't be used, so that the others can still log in. So is a mount.
-func (cf *config) static(roots *roots) server.Static {
+// one user has is a warning if it can't be used, so that the others can still log in. So is a mount. failed is for tryTree.
+func (cf *config) static(roots *roots, failed map[string]bool) server.Static {
 	static := server.Static{}
-	failed := map[string]bool{} // storages of mounts, which many users may have
 	for _, a := range cf.Users {
 		for _, t := range cf.Trees(a) {
 			cf.tryTree(roots, roots.of(t), t, failed)
@@ -96,7 +95,7 @@ func (cf *config) tryTree(roots *roots, tree *servedTree, t settings.Tree, faile
 	} else if files != nil {
 		if t.Mount == nil && t.Home != "" && !inMount(t.Account, t.Home) {
 			if fi, err := files.Stat(t.Home); err != nil || !fi.IsDir() {
-				cf.Warn("%s: user %s: home %q is not a directory below %q: sessions begin in /", cf.UserFrom(t.Account, &t.Home), ftp.Printable(t.Name), t.Home, ftp.MaskURL(at))
+				cf.Warn("%s: %s: home %q is not a directory below %q: sessions begin in /", cf.UserFrom(t.Account, &t.Home), t.Owner(), t.Home, settings.ShownRoot(ftp.MaskURL(at)))
 			}
 		}
 		_ = lease.Close()
@@ -131,10 +130,11 @@ func (cf *config) rootFailed(t settings.Tree, spec string, err error) {
 	_, _, nested := cf.nesting.Outer(spec)
 	switch {
 	case t.Mount != nil && missing && spec == cf.RootOf(a) && t.Own(spec): // it is made before the mount
+	case missing && t.OfAnyName() && t.Own(spec): // a user who logs in may have it
 	case t.Mount != nil && verb.ExitCode(err) != verb.ExitUsage:
-		cf.Warn("%s: %s: %s: the mount can't be entered until it can be opened", cf.UserFrom(a, t.Field()), t.Owner(), ftp.Printable(err.Error()))
+		cf.Warn("%s: %s: %s: the mount can't be entered until it can be opened", cf.UserFrom(a, t.Field()), t.Owner(), settings.ShownRoot(err.Error()))
 	case verb.ExitCode(err) != verb.ExitUsage && (a.Root != "" || isDirectory(spec) && nested || t.Own(spec)):
-		cf.Warn("%s: user %s: %s: logins are refused until it can be opened", cf.UserFrom(a, &a.Root), ftp.Printable(a.Name), ftp.Printable(err.Error()))
+		cf.Warn("%s: %s: %s: logins are refused until it can be opened", cf.UserFrom(a, &a.Root), t.Owner(), settings.ShownRoot(err.Error()))
 	case t.Mount != nil || a.Root != "":
 		cf.Problem(cf.LocatedUser(a, t.Field(), err))
 	case !slices.ContainsFunc(cf.Problems, func(p error) bool { return strings.HasSuffix(p.Error(), err.Error()) }):

@@ -149,5 +149,24 @@ func (t Tree) Outer() (dirs []string) {
 	return dirs
 }
 
+// OfAnyName reports whether the tree is the one of an external user whose name is not known.
+func (t Tree) OfAnyName() bool { return t.Name == anyUser && strings.Contains(t.template, "{user}") }
+
+// Who returns the name of the user, or a name for external users, for messages.
+func (a *Account) Who() string {
+	if a.Name == anyUser && a.Group != "" {
+		return anyUser + " in group " + ftp.Printable(a.Group)
+	}
+	return a.shown()
+}
+
+// who is like Who, but says that a name is that of a user.
+func (a *Account) who() string {
+	if a.Name == anyUser {
+		return a.Who()
+	}
+	return "user " + a.shown()
+}
+
 // ShownRoot returns a root, or text with one, for messages: with {user} in place of the name of external users, which is not known.
 func ShownRoot(text string) string { return ftp.Printable(strings.ReplaceAll(text, anyUser, "{user}")) }

@@ -94,12 +94,12 @@ func (t Tree) PermField() any {
 	return &t.Account.Perms
 }
 
-// Owner returns whose tree it is, for messages: user alice, or user alice: mount /in.
+// Owner returns whose tree it is, for messages: user alice, or user alice: mount /in, or users of --auth.
 func (t Tree) Owner() string {
 	if t.Mount == nil {
-		return "user " + t.shown()
+		return t.who()
 	}
-	return "user " + t.shown() + ": mount " + ftp.Printable(t.Mount.Path)
+	return t.who() + ": mount " + ftp.Printable(t.Mount.Path)
 }
 
 // checkName finds out whether the name of the user can be in the root of the mount.
