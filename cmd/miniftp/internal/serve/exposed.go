@@ -21,12 +21,15 @@ import (
 // replaces holds the permissions that let a user replace a file.
 const replaces = server.PermOverwrite | server.PermDelete | server.PermRename
 
+// maxNested limits how many directories around a file are looked at.
+const maxNested = 16
+
 // nestingOf returns the Nesting of the directories, roots and mounts, for which match returns true.
 func (cf *config) nestingOf(match func(settings.Tree) bool) *fsroot.Nesting {
 	var dirs []string
 	seen := map[string]bool{}
 	for _, t := range cf.AllTrees() {
-		if spec := t.Spec(); match(t) && isDirectory(spec) && !seen[spec] {
+		if spec := t.Spec(); !seen[spec] && match(t) && isDirectory(spec) {
 			seen[spec] = true
 			dirs = append(dirs, spec)
 		}
@@ -34,39 +37,71 @@ func (cf *config) nestingOf(match func(settings.Tree) bool) *fsroot.Nesting {
 	return fsroot.NewNesting(dirs)
 }
 
+// servedTrees holds all trees for questions about paths.
+type servedTrees struct {
+	cf      *config
+	nesting *fsroot.Nesting
+	bySpec  map[string][]settings.Tree
+	specs   []string // in the order of AllTrees
+}
+
+func (cf *config) servedTrees() *servedTrees {
+	s := &servedTrees{cf: cf, nesting: cf.nestingOf(func(settings.Tree) bool { return true }), bySpec: map[string][]settings.Tree{}}
+	for _, t := range cf.AllTrees() {
+		spec := t.Spec()
+		if s.bySpec[spec] == nil {
+			s.specs = append(s.specs, spec)
+		}
+		s.bySpec[spec] = append(s.bySpec[spec], t)
+	}
+	return s
+}
+
+// holder returns a root in which users see a file, or external users could, and what any of them may do there.
+func (s *servedTrees) holder(file string) (at string, perm server.Perm, ok bool) {
+	found := func(spec string) {
+		for _, t := range s.bySpec[spec] {
+			perm |= permsOf(t.Perms())
+		}
+		if !ok {
+			at, ok = spec, true
+		}
+	}
+	dir, _, in := s.nesting.Outer(file)
+	for range maxNested { // through links, directories can be inside each other
+		if !in {
+			break
+		}
+		found(dir)
+		dir, _, in = s.nesting.Outer(dir)
+	}
+	if storage.Is(file) {
+		for _, spec := range s.specs {
+			if storage.Holds(spec, file) {
+				found(spec)
+			}
+		}
+	}
+	if root, in := s.cf.ExternalRoot(file); in {
+		perm |= replaces
+		if !ok {
+			at, ok = root, true
+		}
+	}
+	return at, perm, ok
+}
+
 // exposed warns of files that a configuration may expose by accident. If users could replace a file that
 // the server depends on, that is a mistake rather than a warning.
-func (cf *config) exposed() {
-	served := cf.nestingOf(func(settings.Tree) bool { return true })
-	cf.rootsInRoots(served)
+func (cf *config) exposed(served *servedTrees) {
+	served.rootsInRoots()
 	for _, s := range cf.secrets() {
-		var perm server.Perm
-		at := ""
-		for dir, _, ok := served.Outer(s.file); ok; dir, _, ok = served.Outer(dir) {
-			for _, t := range cf.AllTrees() {
-				if t.Spec() == dir {
-					perm |= permsOf(t.Perms())
-				}
-			}
-			if at == "" {
-				at = dir
-			}
-		}
-		for _, t := range cf.AllTrees() {
-			if spec := t.Spec(); storage.Holds(spec, s.file) {
-				perm |= permsOf(t.Perms())
-				at = spec
-			}
-		}
-		if root, ok := cf.ExternalRoot(s.file); ok && at == "" {
-			perm, at = replaces, root
-		}
-		switch {
-		case at == "":
+		switch at, perm, ok := served.holder(s.file); {
+		case !ok:
 		case perm&replaces != 0 && !s.onlyRead:
-			cf.Blame(s.setting, verb.Usagef("%s, %s, is in %s, which is served, and users can replace it: move it, or serve another directory", ftp.Printable(s.file), s.what, ftp.Printable(at)))
+			cf.Blame(s.setting, verb.Usagef("%s, %s, is in %s, which is served, and users can replace it: move it, or serve another directory", ftp.Printable(s.file), s.what, settings.ShownRoot(at)))
 		default:
-			cf.Warn("%s, %s, is in %s, which is served: move it, or serve another directory", ftp.Printable(s.file), s.what, ftp.Printable(at))
+			cf.Warn("%s, %s, is in %s, which is served: move it, or serve another directory", ftp.Printable(s.file), s.what, settings.ShownRoot(at))
 		}
 	}
 	if local.Geteuid() == 0 && cf.RunAs == "" {
@@ -76,16 +111,13 @@ func (cf *config) exposed() {
 
 // rootsInRoots warns of users who can see the files of others because one root contains another, once
 // for each outer root.
-func (cf *config) rootsInRoots(served *fsroot.Nesting) {
+func (s *servedTrees) rootsInRoots() {
 	inner := map[string][]string{}
-	seen := map[string]bool{}
-	for _, t := range cf.AllTrees() {
-		spec := t.Spec()
-		if seen[spec] || !isDirectory(spec) {
+	for _, spec := range s.specs {
+		if !isDirectory(spec) {
 			continue
 		}
-		seen[spec] = true
-		if outer, _, ok := served.Outer(spec); ok && !cf.onlyReads(outer, t) {
+		if outer, _, ok := s.nesting.Outer(spec); ok && !s.onlyReads(outer, spec) {
 			inner[outer] = append(inner[outer], spec)
 		}
 	}
@@ -94,15 +126,19 @@ func (cf *config) rootsInRoots(served *fsroot.Nesting) {
 		if n := len(inner[outer]) - 1; n > 0 {
 			more = fmt.Sprintf(" (and %d more)", n)
 		}
-		cf.Warn("the root of %s, %s%s, is in %s: %s can see its files too", cf.usersOf(one), ftp.Printable(one), more, ftp.Printable(outer), cf.usersOf(outer))
+		s.cf.Warn("the root of %s, %s%s, is in %s: %s can see its files too", s.usersOf(one), settings.ShownRoot(one), more, settings.ShownRoot(outer), s.usersOf(outer))
 	}
 }
 
 // onlyReads reports whether nobody but the user of a mount sees the directory outer, and the user may not write there.
-// The mount then only gives other rights for a part of it.
-func (cf *config) onlyReads(outer string, mount settings.Tree) bool {
-	return mount.Mount != nil && !slices.ContainsFunc(cf.AllTrees(), func(t settings.Tree) bool {
-		return t.Spec() == outer && (t.Account != mount.Account || t.Writes())
+// The mount then only gives other rights for a part of it. So it does if both are directories of the same external user.
+func (s *servedTrees) onlyReads(outer, spec string) bool {
+	mount := s.bySpec[spec][0]
+	if mount.Mount == nil {
+		return false
+	}
+	return !slices.ContainsFunc(s.bySpec[outer], func(t settings.Tree) bool {
+		return !(mount.OfAnyName() && t.OfAnyName()) && (t.Account != mount.Account || t.Writes())
 	})
 }
 
@@ -174,15 +210,16 @@ func programsOf(setting []string) (all []string) {
 }
 
 // usersOf returns the names of the users of a root, shortened if there are many.
-func (cf *config) usersOf(spec string) string {
+func (s *servedTrees) usersOf(spec string) string {
 	var names []string
-	for _, t := range cf.AllTrees() {
-		if name := ftp.Printable(t.Name); t.Spec() == spec && !slices.Contains(names, name) {
+	for _, t := range s.bySpec[spec] {
+		if name := t.Who(); !slices.Contains(names, name) {
 			names = append(names, name)
 		}
-	}
-	if len(names) > 4 {
-		names = append(names[:3], "others")
+		if len(names) > 4 {
+			names = append(names[:3], "others")
+			break
+		}
 	}
 	return strings.Join(names, ", ")
 }

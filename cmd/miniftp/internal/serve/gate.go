@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"miniftp/cmd/miniftp/internal/connect"
 	"miniftp/cmd/miniftp/internal/gate"
@@ -17,7 +16,7 @@ import (
 )
 
 // gate sets the Gate of o. Mistakes are added to cf.Problems.
-func (cf *config) gate(o *server.Options) {
+func (cf *config) gate(o *server.Options, served *servedTrees) {
 	if len(cf.Gate) == 0 {
 		for _, field := range []*string{&cf.GateQuarantine, &cf.GateSecretFile} {
 			if *field != "" {
@@ -44,12 +43,12 @@ func (cf *config) gate(o *server.Options) {
 	if cf.GateSecretFile != "" && !g.HasWebhook() {
 		cf.Wrong(&cf.GateSecretFile, "has no effect: %s has no webhook", cf.Label(&cf.Gate))
 	}
-	g.Quarantine = cf.quarantine()
+	g.Quarantine = cf.quarantine(served)
 	o.Gate = g
 }
 
 // quarantine returns the place for refused uploads, or nil if there is none. A directory that clients see is a mistake.
-func (cf *config) quarantine() *gate.Quarantine {
+func (cf *config) quarantine(served *servedTrees) *gate.Quarantine {
 	size, err := flags.ParseSize(cf.GateSize, 1000)
 	if err != nil {
 		cf.Wrong(&cf.GateSize, "%q: a size is written as 500M, 2G or 2GiB", cf.GateSize)
@@ -68,10 +67,9 @@ func (cf *config) quarantine() *gate.Quarantine {
 		cf.Blame(&cf.GateQuarantine, verb.LocalProblem(cf.GateQuarantine, err))
 		return nil
 	}
-	served := cf.nestingOf(func(settings.Tree) bool { return true })
 	// The directory itself may be a root: ask about a file in it.
-	if root, _, ok := served.Outer(filepath.Join(dir, "file")); ok {
-		cf.Wrong(&cf.GateQuarantine, "%s is in %s, which is served: use another directory", ftp.Printable(cf.GateQuarantine), ftp.Printable(root))
+	if root, _, ok := served.holder(filepath.Join(dir, "file")); ok {
+		cf.Wrong(&cf.GateQuarantine, "%s is in %s, which is served: use another directory", ftp.Printable(cf.GateQuarantine), settings.ShownRoot(root))
 	}
 	return &gate.Quarantine{Dir: dir, Max: size}
 }
@@ -82,13 +80,13 @@ func (cf *config) checkGated() {
 	if len(cf.Gate) == 0 {
 		return
 	}
-	var seen []string
+	seen := map[string]bool{}
 	for _, t := range cf.AllTrees() {
 		spec := t.Spec()
-		if !t.Writes() || !connect.IsRemote(spec) && storage.HoldsBack(spec) || slices.Contains(seen, spec) {
+		if !t.Writes() || seen[spec] || !connect.IsRemote(spec) && storage.HoldsBack(spec) {
 			continue
 		}
-		seen = append(seen, spec)
-		cf.Wrong(&cf.Gate, "can't be used for %s: uploads to another server can't be held back until they are checked", ftp.Printable(ftp.MaskURL(spec)))
+		seen[spec] = true
+		cf.Wrong(&cf.Gate, "can't be used for %s: uploads to another server can't be held back until they are checked", settings.ShownRoot(ftp.MaskURL(spec)))
 	}
 }

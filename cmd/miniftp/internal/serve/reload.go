@@ -25,7 +25,8 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	if len(cf.Problems) == 0 { // else users may be missing, and a reload keeps the current ones
 		roots.nest(cf.nesting)
 	}
-	cf.gate(&o)
+	served := cf.servedTrees()
+	cf.gate(&o, served)
 	cf.checkGated()
 	o.Auth = cf.authenticator(roots)
 	if cf.SharedState != "" {
@@ -35,7 +36,7 @@ func (cf *config) prepare(roots *roots) (server.Options, *certificates) {
 	}
 	certs := cf.serveTLS(&o)
 	cf.checkHooks()
-	cf.exposed()
+	cf.exposed(served)
 	cf.checkDuplicates(o)
 	if cf.trial {
 		for _, file := range []*string{&cf.LogFile, &cf.Xferlog} {
