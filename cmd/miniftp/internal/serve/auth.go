@@ -70,7 +70,7 @@ func (cf *config) externalUser(roots *roots, user string, keys map[string]any) (
 		account := rootless(err)
 		return &account, nil
 	}
-	account := cf.account(a, roots.ofExternal)
+	account := cf.account(a, roots.forLogin)
 	return &account, nil
 }
 

@@ -132,41 +132,58 @@ func (s *serving) openHooks() error {
 	return s.cf.Located(&s.cf.HookOutbox, err)
 }
 
-// madeBy reports whether a change by one of the users was made. The group of a user whom another source of --auth has
-// accepted is not known any more, so all roots that such a user can have are looked at.
+// madeBy reports whether a change by one of the users was made. It is not known which source accepted the user, and in which
+// group, so all roots that the user can have are looked at. If the change is in none of them, but one can't be opened, that is an
+// error.
 func (cf *config) madeBy(ctx context.Context, roots *roots, c server.Change, began time.Time) (made bool, err error) {
 	user := c.User
 	if cf.User(user) == nil && (strings.EqualFold(user, "ftp") || strings.EqualFold(user, "anonymous")) {
 		user = "anonymous"
 	}
-	all := cf.ExternalUsers(user)
-	if a := cf.User(user); a != nil {
-		all = []*settings.Account{a}
+	a := cf.User(user)
+	if a != nil {
+		made, err = cf.madeIn(ctx, a, roots.of, c, began)
 	}
-	err = fmt.Errorf("there is no user %s", ftp.Printable(c.User))
-	for _, a := range all {
-		if made, err = cf.madeIn(ctx, roots, a, c, began); made {
+	if made || a != nil && a.Anyone { // no source is asked about anonymous
+		return made, err
+	}
+	others := cf.ExternalUsers(user)
+	if a == nil && len(others) == 0 {
+		return false, fmt.Errorf("there is no user %s", ftp.Printable(c.User))
+	}
+	for _, a := range others {
+		made, err2 := cf.madeIn(ctx, a, roots.ofExternal, c, began)
+		if made {
 			return true, nil
+		}
+		if err == nil {
+			err = err2
 		}
 	}
 	return false, err
 }
 
-// madeIn reports whether a change was made in the files of a user.
-func (cf *config) madeIn(ctx context.Context, roots *roots, a *settings.Account, c server.Change, began time.Time) (bool, error) {
+// madeIn reports whether a change was made in the files of a user, whose trees get returns. It makes no directory: where a directory
+// of the user does not exist that a login would have made, there was no change.
+func (cf *config) madeIn(ctx context.Context, a *settings.Account, get func(settings.Tree) *servedTree, c server.Change, began time.Time) (bool, error) {
 	if err := a.WhyRootless(); err != nil {
 		return false, err
 	}
-	home := roots.of(cf.Trees(a)[0])
-	_, lease, err := home.acquire(ctx)
-	if errors.Is(err, fs.ErrNotExist) && home.made() { // it would have been made before the change
-		return false, nil
+	for _, t := range cf.Trees(a) {
+		if t.Mount != nil && !strings.HasPrefix(c.Path+"/", t.Mount.Path+"/") {
+			continue
+		}
+		tree := get(t)
+		_, lease, err := tree.acquire(ctx)
+		if errors.Is(err, fs.ErrNotExist) && tree.made() {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		_ = lease.Close()
 	}
-	if err != nil {
-		return false, err
-	}
-	_ = lease.Close()
-	files, lease, err := cf.opener(a, roots.of)(ctx)
+	files, lease, err := cf.opener(a, get, (*servedTree).acquire)(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -18,10 +18,14 @@ import (
 // that session.
 const mountTime = 5 * time.Second
 
+// acquirer opens a tree: servedTree.login, or servedTree.acquire to make nothing.
+type acquirer func(*servedTree, context.Context) (afero.Fs, io.Closer, error)
+
 // openable is a tree of a user, with how to open it.
 type openable struct {
 	path     string // of the mount; "" for the root
 	tree     *servedTree
+	acquire  acquirer
 	readOnly bool  // a second barrier besides the permissions
 	err      error // why it can't be opened, whatever happens
 }
@@ -31,7 +35,7 @@ func (o openable) open(ctx context.Context) (afero.Fs, io.Closer, error) {
 	if o.err != nil {
 		return nil, nil, o.err
 	}
-	files, lease, err := o.tree.login(ctx)
+	files, lease, err := o.acquire(o.tree, ctx)
 	if err == nil && o.readOnly {
 		files = fsroot.ReadOnly(files)
 	}

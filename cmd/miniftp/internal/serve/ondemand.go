@@ -33,21 +33,30 @@ func (r *roots) of(of settings.Tree) *servedTree {
 // maxExternal is how many trees of users who are not in the configuration are remembered while no session uses them.
 const maxExternal = 10_000
 
-// ofExternal returns a tree of a user whom a source of --auth has accepted.
+// ofExternal returns a tree of an external user. A tree that is not in the configuration is forgotten if there are too many.
 func (r *roots) ofExternal(of settings.Tree) *servedTree {
 	r.forgetExternal()
-	spec := of.Spec()
 	r.mu.Lock()
-	_, known := r.trees[spec]
+	_, known := r.trees[of.Spec()]
 	r.mu.Unlock()
 	t := r.of(of)
-	if known {
-		return t
+	if !known {
+		t.mu.Lock()
+		t.external = true
+		t.mu.Unlock()
 	}
-	t.sweep(of.Writes() && storage.Sweeps(spec)) // by the sweeper of all trees on demand
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.external = true
+	return t
+}
+
+// forLogin is like ofExternal, for a login. A directory in which the user may write is then swept. It stays so if another login of
+// the user may only read.
+func (r *roots) forLogin(of settings.Tree) *servedTree {
+	t := r.ofExternal(of)
+	if of.Writes() && storage.Sweeps(of.Spec()) {
+		t.mu.Lock()
+		t.swept = t.swept || t.onDemand // by the sweeper of all trees on demand; roots.keepSwept knows the others
+		t.mu.Unlock()
+	}
 	return t
 }
 
@@ -202,6 +211,13 @@ func (t *servedTree) sweptOnDemand() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.onDemand && t.swept
+}
+
+// isExternal reports whether the tree was made for an external user.
+func (t *servedTree) isExternal() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.external
 }
 
 // bases returns the buckets that contain roots on demand.

@@ -82,7 +82,7 @@ func (r *roots) openState(spec string) (server.State, error) {
 const stateTime = 30 * time.Second
 
 // keepSwept makes the server remove partial uploads that killed servers left, in all trees to which users
-// may upload. Trees that cf does not name are no longer swept.
+// may upload. Trees that cf does not name are no longer swept, except those that external users can still have.
 func (r *roots) keepSwept(srv *server.Server, cf *config) {
 	writable := map[string]bool{}
 	for _, t := range cf.AllTrees() {
@@ -93,12 +93,15 @@ func (r *roots) keepSwept(srv *server.Server, cf *config) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for spec, t := range r.trees {
-		begin := t.sweep(writable[spec])
-		switch {
-		case !begin:
-		case !t.sweptOnDemand():
+		if !writable[spec] && t.isExternal() {
+			if _, ok := cf.ExternalRoot(spec); ok {
+				continue // the last login knows
+			}
+		}
+		switch begin := t.sweep(writable[spec]); {
+		case begin:
 			r.sweeps.Go(func() { srv.KeepSwept(r.ctx, t.toSweep()) })
-		default:
+		case t.sweptOnDemand():
 			r.sweepOnDemand(srv)
 		}
 	}
@@ -169,7 +172,7 @@ type servedTree struct {
 	mu       sync.Mutex  // guards what follows and the users of generations; never held during file or network access
 	now      *generation // the current one, nil if the tree is not open
 	swept    bool        // users may upload to it, so it is to be swept
-	sweeping bool        // a sweeper has been started, which runs until the end
+	sweeping bool        // a sweeper for it alone has been started, which runs until the end
 	onDemand bool        // the root has a placeholder
 	external bool        // it was made for an external user; see roots.ofExternal
 	mode     fs.FileMode // for making it, before the umask of the process
@@ -302,13 +305,13 @@ func (l *lease) Close() error {
 	return nil
 }
 
-// sweep sets whether the tree is swept, and reports whether the caller must start a sweeper.
+// sweep sets whether the tree is swept, and reports whether the caller must start a sweeper for it alone. One on demand needs none.
 func (t *servedTree) sweep(on bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.swept = on
-	begin := on && !t.sweeping
-	t.sweeping = t.sweeping || on
+	begin := on && !t.sweeping && !t.onDemand
+	t.sweeping = t.sweeping || begin
 	return begin
 }
 

@@ -47,7 +47,7 @@ func rootless(why error) server.Account {
 // account returns the account of a user whose trees get returns.
 func (cf *config) account(a *settings.Account, get func(settings.Tree) *servedTree) server.Account {
 	return server.Account{
-		Open: cf.opener(a, get),
+		Open: cf.opener(a, get, (*servedTree).login),
 		Home: a.Home, Perm: permsOf(a.Perms), RateDown: a.Down, RateUp: a.Up,
 		Quota: server.Quota{Bytes: a.Quota, Files: a.QuotaFiles}, Mounts: mountsOf(a),
 		MaxSessions: a.Sessions, Networks: a.Networks, FXP: a.FXP, Expires: a.Expires, Umask: a.Umask,
@@ -55,12 +55,13 @@ func (cf *config) account(a *settings.Account, get func(settings.Tree) *servedTr
 	}
 }
 
-// opener returns the function that opens the files of a user at a login. get returns the user's trees.
-func (cf *config) opener(a *settings.Account, get func(settings.Tree) *servedTree) func(context.Context) (afero.Fs, io.Closer, error) {
+// opener returns the function that opens the files of a user. get returns the user's trees, and acquire opens one: servedTree.login
+// at a login.
+func (cf *config) opener(a *settings.Account, get func(settings.Tree) *servedTree, acquire acquirer) func(context.Context) (afero.Fs, io.Closer, error) {
 	var root openable
 	var mounts []openable
 	for _, t := range cf.Trees(a) {
-		o := openable{tree: get(t), readOnly: !t.Writes()}
+		o := openable{tree: get(t), acquire: acquire, readOnly: !t.Writes()}
 		if t.Mount == nil {
 			root = o
 			continue
