@@ -36,6 +36,8 @@ type Config struct {
 	byField map[any]*setting
 	byName  map[string]*Account
 	groups  map[string][]fileKey // the keys of [groups.NAME]
+	// Mounts of groups whose root has a mistake, which is recorded: by the group and the path.
+	badMounts map[[2]string]bool
 
 	external []*Account     // ExternalUsers("")
 	byUser   []externalRoot // those with {user}
@@ -70,7 +72,7 @@ func New(c *cli.Context) *Config { return read(c, c.String(configFlag)) }
 func FromFile(path string) *Config { return read(nil, path) }
 
 func read(c *cli.Context, path string) *Config {
-	cf := &Config{Path: path, byField: map[any]*setting{}, byName: map[string]*Account{}, groups: map[string][]fileKey{}}
+	cf := &Config{Path: path, byField: map[any]*setting{}, byName: map[string]*Account{}, groups: map[string][]fileKey{}, badMounts: map[[2]string]bool{}}
 	for _, r := range table(&cf.Settings) {
 		s := &setting{row: r}
 		r.value.reset()

@@ -28,6 +28,8 @@ func (cf *Config) fileGroups() {
 		default:
 			if cf.userKey(&Account{lines: map[any]int{}}, k) {
 				cf.groups[k.path[1]] = append(cf.groups[k.path[1]], k)
+			} else if len(k.path) == 5 && k.path[2] == mountsKey && k.path[4] == "root" {
+				cf.badMounts[[2]string{k.path[1], k.path[3]}] = true
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -190,27 +191,46 @@ func shortMount(raw any) (root, perm string, err error) {
 	return s[:len(s)-len(end[0])], end[1], nil
 }
 
-// checkMounts records mistakes in the mounts of the users.
+// checkMounts records mistakes in the mounts of the users, and in those of the groups, in each of which an external user may be.
 func (cf *Config) checkMounts() {
-	for _, a := range cf.Users {
-		if len(a.Mounts) > maxMounts {
-			cf.BlameUser(a, a, fmt.Errorf("there are %d mounts, but at most %d are possible", len(a.Mounts), maxMounts))
+	all := slices.Clone(cf.Users)
+	if cf.AsksOthers() {
+		for _, group := range slices.Sorted(maps.Keys(cf.groups)) {
+			all = append(all, cf.externalUser(anyUser, group))
+		}
+	}
+	seen := map[int]bool{} // lines of mistakes, which may be those of a group that many users have
+	for _, a := range all {
+		if n := len(a.Mounts); n > maxMounts {
+			if m := a.Mounts[n-1]; !seen[a.lines[m]] {
+				seen[a.lines[m]] = true
+				cf.Problem(cf.LocatedUser(a, m, verb.Usagef("%s: there are %d mounts, but at most %d are possible", a.who(), n, maxMounts)))
+			}
 		}
 		for _, m := range a.Mounts {
-			if m.Root == "" {
-				if a.lines[&m.Root] == 0 { // else the mistake in it is recorded already
-					cf.BlameUser(a, m, fmt.Errorf("mount %s has no root", ftp.Printable(m.Path)))
-				}
-				continue
-			}
-			if err := checkTemplate(m.Root); err != nil {
-				cf.Problem(cf.LocatedUser(a, &m.Root, verb.Usagef("user %s: mount %s: %v", a.shown(), ftp.Printable(m.Path), err)))
-				continue
-			}
-			if m.checkName(a); m.rootless != nil {
-				cf.Warn("%s: user %s: mount %s can't be opened: %v", cf.UserFrom(a, &m.Root), a.shown(), ftp.Printable(m.Path), m.rootless)
-			}
+			cf.checkMount(a, m, seen)
 		}
+	}
+}
+
+func (cf *Config) checkMount(a *Account, m *Mount, seen map[int]bool) {
+	if m.Root == "" {
+		if a.lines[&m.Root] == 0 && !seen[a.lines[m]] && !cf.badMounts[[2]string{a.Group, m.Path}] { // else the mistake in it is recorded already
+			seen[a.lines[m]] = true
+			cf.Problem(cf.LocatedUser(a, m, verb.Usagef("%s: mount %s has no root", a.who(), ftp.Printable(m.Path))))
+		}
+		return
+	}
+	line := a.lines[&m.Root]
+	if err := checkTemplate(m.Root); err != nil {
+		if !seen[line] {
+			cf.Problem(cf.LocatedUser(a, &m.Root, verb.Usagef("%s: mount %s: %v", a.who(), ftp.Printable(m.Path), err)))
+		}
+		seen[line] = true
+		return
+	}
+	if m.checkName(a); m.rootless != nil {
+		cf.Warn("%s: %s: mount %s can't be opened: %v", cf.UserFrom(a, &m.Root), a.who(), ftp.Printable(m.Path), m.rootless)
 	}
 }
 

@@ -86,6 +86,32 @@ func TestMountMistakes(t *testing.T) {
 	}
 }
 
+// TestMountMistakesOfGroups: a mistake in the mounts of a group is found once, whether its users are in the configuration, external,
+// or both.
+func TestMountMistakesOfGroups(t *testing.T) {
+	var many strings.Builder
+	for i := range maxMounts + 1 {
+		fmt.Fprintf(&many, "\"/m%d\" = \"/x\"\n", i)
+	}
+	const auth = "[auth]\nsources = [\"file\", \"exec:/bin/true\"]\n"
+	const alice, bob = "[users.alice]\npassword = \"p\"\ngroup = \"g\"\n", "[users.bob]\npassword = \"p\"\ngroup = \"g\"\n"
+	for _, tt := range []struct{ mounts, want string }{
+		{"\"/in\" = { perm = \"rw\" }\n", "m.toml:2: WHO: mount /in has no root"},
+		{"\"/in\" = \"zip:/x/{user}.zip\"\n", "m.toml:2: WHO: mount /in: root zip:/x/{user}.zip: {user} is possible only in the path of a directory or of a bucket"},
+		{many.String(), "m.toml:102: WHO: there are 101 mounts, but at most 100 are possible"},
+		{"\"/in\" = { root = 3 }\n", "m.toml:2: groups.g.mounts./in.root: must be a text"},
+		{"\"/in\" = \"/x/{user}:rw\"\n", ""},
+	} {
+		for users, who := range map[string]string{alice: "user alice", alice + bob: "user alice", auth: "users of --auth in group g", alice + auth: "user alice", auth + bob: "user bob"} {
+			cf := parsedMounts(t, "[groups.g.mounts]\n"+tt.mounts+users)
+			want := strings.Replace(tt.want, "WHO", who, 1)
+			if n := len(cf.Problems); want == "" && n > 0 || want != "" && (n != 1 || !strings.Contains(cf.Problems[0].Error(), want)) {
+				t.Errorf("%s%s%v, want %s", tt.mounts, users, cf.Problems, want)
+			}
+		}
+	}
+}
+
 // TestMountWithoutName: a user whose name can't be in the root of a mount can log in without it.
 func TestMountWithoutName(t *testing.T) {
 	cf := parsedMounts(t, "[users.\".dot\"]\npassword = \"p\"\n[users.\".dot\".mounts]\n\"/a\" = \"/srv/{user}\"\n\"/b\" = \"/srv/{group}\"\n")

@@ -16,8 +16,13 @@ import (
 // the name staff would own the roots of the others.
 func (cf *Config) checkOverlaps() {
 	for _, a := range cf.external {
-		if err := checkTemplate(cf.Template(a)); err != nil {
-			cf.Problem(cf.LocatedUser(a, &a.Root, err))
+		err := checkTemplate(cf.Template(a))
+		if err == nil {
+			continue
+		}
+		err = cf.LocatedUser(a, &a.Root, err)
+		if !slices.ContainsFunc(cf.Problems, func(p error) bool { return strings.HasSuffix(p.Error(), err.Error()) }) { // of a user in the same group, or of the server
+			cf.Problem(err)
 		}
 	}
 	seen := map[string]bool{}
