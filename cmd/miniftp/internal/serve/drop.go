@@ -1,9 +1,11 @@
 package serve
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 
+	"miniftp/cmd/miniftp/internal/callout"
 	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/runas"
 	"miniftp/cmd/miniftp/internal/serve/settings"
@@ -76,7 +78,32 @@ func (s *serving) drop() error {
 	for _, w := range s.cf.unreadable() {
 		s.warn(w)
 	}
+	if err := s.checkPrograms(); err != nil {
+		return err
+	}
 	return s.checkRoots()
+}
+
+// checkPrograms returns an error if the user can't run a program that decides about logins or uploads, which the server would refuse.
+// It warns of one that is run for events, which are kept until it can be run.
+func (s *serving) checkPrograms() error {
+	for _, one := range []struct {
+		field    *[]string
+		programs []string
+	}{{&s.cf.Auth, programsOf(s.cf.Auth)}, {&s.cf.Gate, programsOf(s.cf.Gate)}, {&s.cf.Hook, programsOf(s.cf.Hook)}} {
+		for _, program := range one.programs {
+			err := callout.CheckProgram(program)
+			if err == nil {
+				continue
+			}
+			text := fmt.Sprintf("%s exec:%s: user %s, as whom the server runs: %v", s.cf.Word(one.field), ftp.Printable(program), ftp.Printable(s.cf.user.Name), err)
+			if one.field != &s.cf.Hook {
+				return s.cf.Located(one.field, verb.Usagef("%s", text))
+			}
+			s.warn(text)
+		}
+	}
+	return nil
 }
 
 // unreadable returns a warning for each file that a reload reads but the user can't.

@@ -199,6 +199,10 @@ func TestRunAsRefused(t *testing.T) {
 	if err := os.Symlink(closed, link); err != nil {
 		t.Fatal(err)
 	}
+	check := filepath.Join(closed, "check")
+	if err := os.WriteFile(check, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	id := fmt.Sprintf("%d:%d", testUID, testGID)
 	for _, c := range []struct {
 		as    int // the user who starts the server
@@ -219,6 +223,8 @@ func TestRunAsRefused(t *testing.T) {
 		{0, []string{"--run-as", id, "--log-file", rootsLog}, 8, "user 12345, as whom the server runs, may not write to it: change its owner", root, ""},
 		{0, []string{"--run-as", id, "--log-file", filepath.Join(link, "trap")}, 8, "user 12345, as whom the server runs, may not create it", root, filepath.Join(closed, "trap")},
 		{0, []string{"--run-as", id, "--control", filepath.Join(closed, "socket")}, 8, "permission denied", root, ""},
+		{0, []string{"--run-as", id, "--auth", "exec:" + check}, 2, "--auth exec:" + check + ": user 12345, as whom the server runs: can't be run: permission denied", root, ""},
+		{0, []string{"--run-as", id, "--gate", "exec:" + check}, 2, "--gate exec:" + check + ": user 12345, as whom the server runs: can't be run: permission denied", root, ""},
 	} {
 		cmd := verbtest.Command(t, program, append(append([]string{"serve", "--listen", "127.0.0.1:0"}, c.args...), c.dir)...)
 		cmd.Env = append(cmd.Env, "RUNTIME_DIRECTORY="+filepath.Join(run, "miniftp")) // not that of this host
@@ -230,6 +236,14 @@ func TestRunAsRefused(t *testing.T) {
 		if _, err := os.Lstat(c.check); c.check != "" && err == nil {
 			t.Errorf("%v: %s was made", c.args, c.check)
 		}
+	}
+
+	// Events are kept until the program can be run, so that is a warning.
+	hooked := verbtest.Command(t, program, "serve", "--listen", "127.0.0.1:0", "--run-as", id, "--control", "off", "--hook", "exec:"+check, "--hook-outbox", filepath.Join(openDir(t, testUID), "outbox"), root)
+	p := verbtest.Start(t, hooked)
+	p.Await("Ctrl-C stops.")
+	if text := strings.Join(p.Read, "\n"); !strings.Contains(text, "--hook exec:"+check+": user 12345, as whom the server runs: can't be run: permission denied") {
+		t.Error(text)
 	}
 
 	// Who is the user already needs no root.

@@ -101,3 +101,35 @@ func TestManyUsers(t *testing.T) {
 		}
 	}
 }
+
+// TestSecretsAreRead: a secret that other users of this machine can read is a warning. With --run-as the group of the server may read it.
+func TestSecretsAreRead(t *testing.T) {
+	dir := t.TempDir()
+	secret := verbtest.WriteFile(t, filepath.Join(dir, "secret"), "0123456789abcdef")
+	const auth, hook = "[auth]\nsources = \"https://127.0.0.1:1/\"\nsecret-file = \"secret\"\n", "[hooks]\nhook = \"https://127.0.0.1:1/\"\nsecret-file = \"secret\"\noutbox = \"outbox\"\n"
+	for _, tt := range []struct {
+		text string
+		mode os.FileMode
+		want string
+	}{
+		{auth, 0o600, ""},
+		{auth, 0o644, "m.toml:4: auth.secret-file: secret can be read by others: chmod 600 it"},
+		{auth, 0o640, "m.toml:4: auth.secret-file: secret can be read by others: chmod 600 it"},
+		{"run-as = \"12345:12346\"\n" + auth, 0o640, ""},
+		{"run-as = \"12345:12346\"\n" + auth, 0o644, "secret can be read by others: chmod 640 it"},
+		{hook, 0o600, ""},
+		{hook, 0o604, "m.toml:4: hooks.secret-file: secret can be read by others: chmod 600 it"},
+	} {
+		if err := os.Chmod(secret, tt.mode); err != nil {
+			t.Fatal(err)
+		}
+		cf := parsed(t, "--config", verbtest.WriteFile(t, filepath.Join(dir, "m.toml"), "root = \"mem://\"\n"+tt.text))
+		roots := newRoots(t.Context())
+		cf.prepare(roots)
+		roots.end()
+		got := strings.ReplaceAll(strings.Join(warned(cf), "\n"), dir+"/", "")
+		if len(cf.Problems) > 0 || !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
+			t.Errorf("%s, mode %o: %v, %s", tt.text, tt.mode, cf.Problems, got)
+		}
+	}
+}
