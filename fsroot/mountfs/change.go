@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/afero"
 )
 
-// change calls do for a path that is neither a mount point nor above one. For those it returns fixedErr.
+// change runs do on the storage of name. It returns fixedErr for a mount point or a directory above one.
 func (f *FS) change(op, name string, fixedErr error, do func(storage afero.Fs, inside string) error) error {
 	name = clean(name)
 	if f.fixed(name) {
@@ -67,7 +67,13 @@ func (f *FS) MkdirAll(name string, perm fs.FileMode) error {
 		return nil
 	}
 	for dir := path.Dir(name); dir != "/"; dir = path.Dir(dir) {
-		if f.above[dir] != nil && f.mountOf(dir) == f.mountOf(name) && !f.exists(dir) {
+		if f.above[dir] == nil || f.mountOf(dir) != f.mountOf(name) {
+			continue
+		}
+		switch there, err := f.exists(dir); {
+		case err != nil:
+			return &fs.PathError{Op: "mkdir", Path: name, Err: err}
+		case !there:
 			return &fs.PathError{Op: "mkdir", Path: name, Err: fs.ErrPermission}
 		}
 	}

@@ -23,7 +23,11 @@ func (f *FS) Open(name string) (afero.File, error) {
 		return file, asNamed(err, name)
 	}
 	d := &dir{f: f, name: name}
-	if f.exists(name) {
+	there, err := f.exists(name)
+	switch {
+	case err != nil:
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	case there:
 		base, err := storage.Open(inside)
 		if err != nil {
 			return nil, asNamed(err, name)
@@ -76,8 +80,13 @@ func (f *FS) ReadlinkIfPossible(name string) (string, error) {
 func (f *FS) Free(name string) (int64, error) {
 	name = clean(name)
 	storage, inside := f.find(name)
-	if f.above[name] != nil && !f.exists(name) {
-		inside = "/"
+	if f.above[name] != nil {
+		switch there, err := f.exists(name); {
+		case err != nil:
+			return 0, &fs.PathError{Op: "free", Path: name, Err: err}
+		case !there:
+			inside = "/"
+		}
 	}
 	s, ok := storage.(interface {
 		Free(name string) (int64, error)

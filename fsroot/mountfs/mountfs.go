@@ -15,6 +15,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/afero"
@@ -101,8 +102,13 @@ func (f *FS) At(name string) (storage afero.Fs, inside string) {
 
 // locate returns the storage of a clean path, and the path inside it.
 func (f *FS) locate(name string) (storage afero.Fs, inside string) {
-	if parent := path.Dir(name); parent != "/" && f.above[parent] != nil && !f.isMount(name) && !f.exists(parent) {
-		return absent, name
+	if parent := path.Dir(name); parent != "/" && f.above[parent] != nil && !f.isMount(name) {
+		switch there, err := f.exists(parent); {
+		case err != nil:
+			return &failing{look: err, change: err}, name
+		case !there:
+			return absent, name
+		}
 	}
 	return f.find(name)
 }
@@ -135,11 +141,21 @@ func within(name, dir string) bool {
 	return len(name) > len(dir) && name[len(dir)] == '/' && strings.HasPrefix(name, dir)
 }
 
-// exists reports whether a directory above mount points exists in its storage, too.
-func (f *FS) exists(dir string) bool {
+// exists reports whether a directory above mount points exists in its storage, too. An error means that the storage
+// can't tell now: a listing must fail then, because without the files of the storage it would look complete.
+func (f *FS) exists(dir string) (bool, error) {
 	storage, inside := f.find(dir)
 	fi, err := storage.Stat(inside)
-	return err == nil && fi.IsDir()
+	switch {
+	case err == nil:
+		return fi.IsDir(), nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return false, nil
+	}
+	if inPath, ok := errors.AsType[*fs.PathError](err); ok {
+		err = inPath.Err // its path is that in the storage
+	}
+	return false, err
 }
 
 func (f *FS) isMount(name string) bool { return f.isMountOf(name, 1) }
@@ -183,12 +199,20 @@ func hasStream(storage afero.Fs) bool {
 func (s *streamed) ReadDirSeq(name string) iter.Seq2[fs.FileInfo, error] {
 	name = clean(name)
 	return func(yield func(fs.FileInfo, error) bool) {
+		there := true
+		if s.above[name] != nil {
+			var err error
+			if there, err = s.exists(name); err != nil {
+				yield(nil, &fs.PathError{Op: "open", Path: name, Err: err})
+				return
+			}
+		}
 		for _, fi := range s.points(name) {
 			if !yield(fi, nil) {
 				return
 			}
 		}
-		if s.above[name] != nil && !s.exists(name) {
+		if !there {
 			return
 		}
 		storage, inside := s.locate(name)

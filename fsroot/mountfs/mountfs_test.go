@@ -349,3 +349,56 @@ func TestFar(t *testing.T) {
 		t.Errorf("%v, %v; the storage was asked %d times", fi, err, far.stats)
 	}
 }
+
+// flaky is a storage that can be made to fail.
+type flaky struct {
+	afero.Fs
+	down bool
+}
+
+var errDown = errors.New("timeout")
+
+func (f *flaky) Stat(name string) (fs.FileInfo, error) {
+	if f.down {
+		return nil, &fs.PathError{Op: "stat", Path: "/host" + name, Err: errDown}
+	}
+	return f.Fs.Stat(name)
+}
+
+// A home that fails is not an empty one: its directories above mount points can't be listed then.
+func TestHomeFails(t *testing.T) {
+	home := &flaky{Fs: fsroot.NewMem()}
+	check(t, home.Mkdir("/pub", 0o755))
+	write(t, home, "/pub/file")
+	in := fsroot.NewMem()
+	f, err := mountfs.New(home, mountfs.Mount{Path: "/pub/in", FS: in})
+	check(t, err)
+	stream, err := mountfs.New(streams{home}, mountfs.Mount{Path: "/pub/in", FS: in})
+	check(t, err)
+	home.down = true
+	_, open := f.Open("/pub")
+	_, stat := f.Stat("/pub/file")
+	_, free := f.Free("/pub")
+	var listed error
+	above, inside := stream.At("/pub")
+	for fi, err := range above.(interface {
+		ReadDirSeq(name string) iter.Seq2[fs.FileInfo, error]
+	}).ReadDirSeq(inside) {
+		if listed = err; err == nil {
+			t.Errorf("the stream begins with %s", fi.Name())
+		}
+	}
+	for op, err := range map[string]error{
+		"Open": open, "Stat": stat, "Free": free, "ReadDirSeq": listed, "Mkdir": f.Mkdir("/pub/new", 0o755),
+		"MkdirAll": f.MkdirAll("/pub/new", 0o755), "Remove": f.Remove("/pub/file"), "RemoveAll": f.RemoveAll("/pub/file"),
+	} {
+		if !errors.Is(err, errDown) || strings.Contains(err.Error(), "/host") {
+			t.Errorf("%s: %v", op, err)
+		}
+	}
+	check(t, afero.WriteFile(f, "/pub/in/x", nil, 0o644)) // the mount works
+	home.down = false
+	if got := names(t, f, "/pub"); got != "file in" {
+		t.Errorf("/pub contains %q", got)
+	}
+}
