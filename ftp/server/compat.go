@@ -10,7 +10,8 @@ type Compat uint8
 //   - PermStore includes making directories. An upload makes the missing directories of its path, and so does MKD, which
 //     succeeds if the directory exists.
 //   - An upload to a name that exists, which the account may not replace (PermOverwrite), gets a numbered name:
-//     picture-1.jpg for picture.jpg.
+//     picture-1.jpg for picture.jpg, and so does a file that is renamed to such a name. Later commands of the session
+//     about picture.jpg are then about picture-1.jpg.
 //   - An upload in stream mode counts as whole even if its end is doubtful (DoubtHangUp, DoubtNoCloseNotify). A device does
 //     not resume uploads, and a part of its picture is better than none. What is cut by a reset, a timeout or ABOR is still
 //     not whole.

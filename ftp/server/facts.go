@@ -13,10 +13,10 @@ import (
 
 func factRows() []row {
 	return []row{
-		{verb: "SIZE", perm: PermRead, syntax: pathArg, rfc: "3659 §4", feat: feature("SIZE"), help: "show how many bytes a file has, in TYPE I", run: (*session).size},
-		{verb: "MDTM", changes: true, perm: PermRead, late: true, syntax: timeArg, rfc: "3659 §3", feat: feature("MDTM"), help: "show when a file was modified; with a time: set it", run: (*session).mdtm},
-		{verb: "MFMT", changes: true, perm: PermChange, syntax: factArg.shape("<time> <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFMT"), help: "set the time of modification", run: (*session).mfmt},
-		{verb: "MFF", changes: true, perm: PermChange, syntax: factArg.shape("<fact>=<value>; <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFF Modify;UNIX.mode;"), help: "set facts: Modify, UNIX.mode", run: (*session).mff},
+		{verb: "SIZE", perm: PermRead, file: true, syntax: pathArg, rfc: "3659 §4", feat: feature("SIZE"), help: "show how many bytes a file has, in TYPE I", run: (*session).size},
+		{verb: "MDTM", changes: true, perm: PermRead, late: true, file: true, syntax: timeArg, rfc: "3659 §3", feat: feature("MDTM"), help: "show when a file was modified; with a time: set it", run: (*session).mdtm},
+		{verb: "MFMT", changes: true, perm: PermChange, file: true, syntax: factArg.shape("<time> <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFMT"), help: "set the time of modification", run: (*session).mfmt},
+		{verb: "MFF", changes: true, perm: PermChange, file: true, syntax: factArg.shape("<fact>=<value>; <path>"), rfc: "draft-somers-ftp-mfxx", feat: feature("MFF Modify;UNIX.mode;"), help: "set facts: Modify, UNIX.mode", run: (*session).mff},
 	}
 }
 
@@ -24,7 +24,7 @@ func factRows() []row {
 // not exist but an upload to it was interrupted, the size is that of the partial upload, which is the offset to
 // resume from.
 func (s *session) size(arg string) ftp.Reply {
-	p := s.resolve(arg)
+	p := s.meant(arg)
 	if s.params.Type == ftp.ASCII {
 		return ftp.NewReply(550, "SIZE is exact in TYPE I only.")
 	}
@@ -60,14 +60,15 @@ func (s *session) keptSize(p string) (int64, error) {
 // mdtm returns the modification time of a file. With a time before the path it sets it: some clients do that if
 // there is no MFMT. If a file with the whole argument as its name exists, that file is meant.
 func (s *session) mdtm(arg string) ftp.Reply {
-	p := s.resolve(arg)
+	p := s.meant(arg)
 	fi, err := s.account.FS.Stat(p)
 	if err != nil {
 		if at, rest, ok := timeAndPath(arg); ok {
-			if p := s.resolve(rest); !s.may(PermChange, p) {
+			p := s.meant(rest)
+			if !s.may(PermChange, p) {
 				return ftp.NewReply(550, "MDTM: permission denied: this account may not change files"+s.inMount(p)+".")
 			}
-			return s.setTime(at, s.resolve(rest))
+			return s.setTime(at, p)
 		}
 	}
 	if no, ok := s.mayUse("MDTM", PermRead, p); !ok {
@@ -84,7 +85,7 @@ func (s *session) mfmt(arg string) ftp.Reply {
 	if !ok {
 		return ftp.NewReply(501, "The syntax is: MFMT YYYYMMDDHHMMSS <path>")
 	}
-	p := s.resolve(rest)
+	p := s.meant(rest)
 	r := s.setTime(at, p)
 	if r.Code != 213 {
 		return r
@@ -134,7 +135,7 @@ func (s *session) mff(arg string) ftp.Reply {
 			return ftp.Replyf(504, "The fact %q can't be set.", ftp.Printable(key))
 		}
 	}
-	p := s.resolve(name)
+	p := s.meant(name)
 	fi, no := s.setAttributes(p, a)
 	if fi == nil {
 		return no

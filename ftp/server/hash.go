@@ -25,11 +25,11 @@ import (
 
 func hashRows() []row {
 	rows := []row{
-		{verb: "HASH", perm: PermRead, syntax: pathArg, rfc: "draft-bryan-ftpext-hash", feat: hashFeature, help: "hash a file, or the range of RANG", run: (*session).hashFile},
+		{verb: "HASH", perm: PermRead, file: true, syntax: pathArg, rfc: "draft-bryan-ftpext-hash", feat: hashFeature, help: "hash a file, or the range of RANG", run: (*session).hashFile},
 	}
 	for _, a := range algorithms {
 		rows = append(rows, row{
-			verb: a.verb, perm: PermRead, late: true, syntax: pathArg.shape("<path> [<first> [<end>]]"), feat: feature(a.verb),
+			verb: a.verb, perm: PermRead, late: true, file: true, syntax: pathArg.shape("<path> [<first> [<end>]]"), feat: feature(a.verb),
 			help: "hash a file by " + a.name,
 			run:  func(s *session, arg string) ftp.Reply { return s.oldHash(a, arg) },
 		})
@@ -92,7 +92,7 @@ func (s *session) hashFile(arg string) ftp.Reply {
 	if s.pend.end >= 0 {
 		end = s.pend.end + 1
 	}
-	return s.startHash("HASH", a, s.resolve(arg), start, end, func(sum string, from, to int64) ftp.Reply {
+	return s.startHash("HASH", a, s.meant(arg), start, end, func(sum string, from, to int64) ftp.Reply {
 		return ftp.Replyf(213, "%s %d-%d %s %s", a.name, from, max(to-1, from), sum, arg)
 	})
 }
@@ -104,10 +104,10 @@ func (s *session) oldHash(a algorithm, arg string) ftp.Reply {
 	if !ok {
 		return ftp.Replyf(501, "The syntax is: %s <path> [<first> [<end>]]", a.verb)
 	}
-	if no, ok := s.mayUse(a.verb, PermRead, s.resolve(name)); !ok {
+	if no, ok := s.mayUse(a.verb, PermRead, s.meant(name)); !ok {
 		return no
 	}
-	return s.startHash(a.verb, a, s.resolve(name), start, end, func(sum string, _, _ int64) ftp.Reply {
+	return s.startHash(a.verb, a, s.meant(name), start, end, func(sum string, _, _ int64) ftp.Reply {
 		return ftp.NewReply(250, strings.ToUpper(sum))
 	})
 }
@@ -120,7 +120,7 @@ func (s *session) pathAndRange(arg string) (name string, start, end int64, ok bo
 			return arg[1:i], start, end, ok
 		}
 	}
-	if _, err := s.account.FS.Stat(s.resolve(arg)); err == nil {
+	if _, err := s.account.FS.Stat(s.meant(arg)); err == nil {
 		return arg, 0, -1, true
 	}
 	words := strings.Split(arg, " ")

@@ -19,7 +19,7 @@ func listRows() []row {
 		{verb: "LIST", perm: PermList, late: true, syntax: flagsArg.shape("[-aRtSrd] [<path>]"), rfc: "959 §4.1.3", feat: feature("TVFS"), help: "list a directory, for people; the last name may have * ? [ ]", run: (*session).list},
 		{verb: "NLST", perm: PermList, late: true, syntax: flagsArg.shape("[-a] [<path>]"), rfc: "959 §4.1.3", help: "list names only", run: (*session).nlst},
 		{verb: "MLSD", perm: PermList, syntax: optionalArg, rfc: "3659 §7", help: "list a directory, for programs", run: (*session).mlsd},
-		{verb: "MLST", perm: PermList, syntax: optionalArg, rfc: "3659 §7", feat: func(s *session) string { return "MLST " + s.facts.Feature() }, help: "show the facts of one path", run: (*session).mlst},
+		{verb: "MLST", perm: PermList, file: true, syntax: optionalArg, rfc: "3659 §7", feat: func(s *session) string { return "MLST " + s.facts.Feature() }, help: "show the facts of one path", run: (*session).mlst},
 		{verb: "STAT", now: true, syntax: flagsArg.shape("[<path>]"), rfc: "959 §4.1.3", help: "show the state of the session, or list a path in the reply", run: (*session).stat},
 	}
 }
@@ -187,7 +187,7 @@ func (s *session) mlsd(arg string) ftp.Reply {
 
 // mlst returns the facts of one path in the reply.
 func (s *session) mlst(arg string) ftp.Reply {
-	p := s.resolve(arg)
+	p := s.meant(arg)
 	desc := s.describer(s.facts)
 	e, err := desc.one(p)
 	if err != nil {

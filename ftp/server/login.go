@@ -214,6 +214,7 @@ func (s *session) loginFailed(user string, err error) ftp.Reply {
 func (s *session) logOut() {
 	s.srv.removeLogin(s)
 	s.account, s.down, s.up = nil, nil, nil
+	s.given = nil
 	s.closeFiles()
 }
 

@@ -87,7 +87,7 @@ func (s *session) subjectOr(r *row, arg string) string {
 	if r.syntax.path == nil {
 		return s.cwd
 	}
-	return s.resolve(r.syntax.path(arg))
+	return s.pathFor(r, arg)
 }
 
 // mayUse reports whether the account has a permission for the path of a command that checks it late. If not, the reply

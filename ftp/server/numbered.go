@@ -7,6 +7,8 @@ import (
 	"path"
 	"strings"
 	"unicode/utf8"
+
+	"miniftp/ftp"
 )
 
 // A device uploads under names that it chooses itself, often the same ones every day. If a name exists and the account may
@@ -22,6 +24,55 @@ const (
 	maxNumber  = 1 << 20 // of a name
 	maxNumbers = 100     // names that one upload tries: each can be taken between the look and the commit
 )
+
+// A client goes on with the name that it has sent: it sets the time of the file, checks its size, or renames it. So the session
+// remembers which names were given to its last files, and these commands act on them (meant).
+
+// maxGiven is how many names a session remembers.
+const maxGiven = 8
+
+// givenName is the name that a file has got instead of the one that the client has sent.
+type givenName struct{ asked, given string }
+
+// give records that a file has got another name. The oldest record is dropped if there are too many.
+func (s *session) give(asked, given string) {
+	s.forgetGiven(asked)
+	if s.given == nil {
+		s.given = &[maxGiven]givenName{}
+	}
+	copy(s.given[1:], s.given[:maxGiven-1])
+	s.given[0] = givenName{asked, given}
+}
+
+// forgetGiven drops what give has recorded of a name, because the client uses it for another file.
+func (s *session) forgetGiven(asked string) {
+	if s.given == nil {
+		return
+	}
+	for i, g := range s.given {
+		if g.asked == asked {
+			copy(s.given[i:], s.given[i+1:])
+			s.given[maxGiven-1] = givenName{}
+			return
+		}
+	}
+}
+
+// givenTo returns the path that was given to the file which the client has stored as p, or p.
+func (s *session) givenTo(p string) string {
+	if s.given == nil {
+		return p
+	}
+	for _, g := range s.given {
+		if g.asked == p {
+			return g.given
+		}
+	}
+	return p
+}
+
+// meant is like resolve, for the file that the client knows by that name.
+func (s *session) meant(arg string) string { return s.givenTo(s.resolve(arg)) }
 
 // isTaken reports whether an upload failed because it may not have its name, but may have another one.
 func isTaken(err error) bool {
@@ -62,6 +113,27 @@ func (u *upload) another() bool {
 	u.keep(errTaken)
 	u.release()
 	return false
+}
+
+// renameNumbered renames a file to a numbered name, because to is taken.
+func (s *session) renameNumbered(from, to string) ftp.Reply {
+	if s.givenTo(to) == from {
+		return ftp.Replyf(250, "%s keeps its name: %s is another file.", from, to)
+	}
+	for range maxNumbers {
+		name, err := s.freeNumber(to)
+		if err != nil {
+			return uploadError(err, to)
+		}
+		switch err = s.renameNew(from, name); {
+		case err == nil:
+			s.give(to, name)
+			return ftp.Replyf(250, "Renamed to %s: %s exists.", name, to)
+		case !errors.Is(err, fs.ErrExist):
+			return s.renamed(from, name, err)
+		}
+	}
+	return uploadError(errExists, to)
 }
 
 // another returns false: the storage has been told the name.

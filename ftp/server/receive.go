@@ -67,11 +67,15 @@ func (s *session) receive(u incoming, verb, arg string) ftp.Reply {
 	checked, _ := u.(gateable)
 	u, sum := s.hashUpload(u)
 	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: path, dir: ftp.Store, offset: offset, unique: unique, digest: sum}
-	j.renamed = !unique && path != s.resolve(arg)
+	asked := s.resolve(arg)
+	if j.renamed = !unique && path != asked; !j.renamed {
+		asked = path
+	}
+	s.forgetGiven(asked)
 	j.begin, j.beside, j.remote = u.begin, u.beside, u.isRemote()
 	j.finish = func(res dtp.Result) ftp.Reply {
 		u.ended()
-		modified := s.heldTime(path)
+		modified := s.heldTime(path, asked)
 		end := func(res dtp.Result) ftp.Reply {
 			if u.isRemote() {
 				return s.endRemote(j, u, sum, res, modified)
@@ -108,7 +112,7 @@ func (s *session) endRemote(j *task, u incoming, sum *digest, res dtp.Result, mo
 		if errors.Is(over.Err, errPanicked) {
 			return s.verdict(j, over)
 		}
-		s.noteInterrupted(j.path, res, kept)
+		s.noteEnd(j, res, reply, kept)
 		end.path = j.path // it may have got another name
 		if s.stored = nil; reply.Code == 226 && !modified.IsZero() {
 			s.stored = &storedTime{j.path, modified}
@@ -122,7 +126,7 @@ func (s *session) endRemote(j *task, u incoming, sum *digest, res dtp.Result, mo
 // SHA-256.
 func (s *session) endUpload(j *task, u incoming, sum *digest, res dtp.Result) ftp.Reply {
 	reply, kept := s.received(s.ctx(), j, u, res, time.Time{})
-	s.noteInterrupted(j.path, res, kept)
+	s.noteEnd(j, res, reply, kept)
 	if reply.Code == 226 && sum.mustRead() {
 		return s.start(sum.reading(j, res, reply))
 	}
@@ -176,10 +180,14 @@ func (s *session) received(ctx context.Context, j *task, u incoming, res dtp.Res
 	return reply, kept
 }
 
-// noteInterrupted records the last upload of the session that was interrupted (see mayBeResuming).
-func (s *session) noteInterrupted(path string, res dtp.Result, kept int64) {
+// noteEnd records under which name an upload was stored (see meant), or that it was the last one to be interrupted (see
+// mayBeResuming).
+func (s *session) noteEnd(j *task, res dtp.Result, reply ftp.Reply, kept int64) {
+	if j.renamed && reply.Code == 226 {
+		s.give(s.resolve(j.cmd.Arg), j.path)
+	}
 	if res.Err != nil && res.Opened && kept > 0 {
-		s.interrupted = path
+		s.interrupted = j.path
 	}
 }
 
@@ -190,12 +198,13 @@ type storedTime struct {
 }
 
 // heldTime returns the time that the client sets for the file at path, if the next command is a held MFMT that does
-// so. A storage can then store the file with that time, instead of making a second version of it.
-func (s *session) heldTime(path string) time.Time {
+// so. asked is the name that the client knows. A storage can then store the file with that time, instead of making a second version of it.
+func (s *session) heldTime(path, asked string) time.Time {
 	if len(s.held) == 0 || s.held[0].Verb != "MFMT" || !s.may(PermChange, path) {
 		return time.Time{}
 	}
-	if at, name, ok := timeAndPath(s.held[0].Arg); ok && s.resolve(name) == path {
+	at, name, ok := timeAndPath(s.held[0].Arg)
+	if p := s.resolve(name); ok && (p == path || p == asked) {
 		return at
 	}
 	return time.Time{}

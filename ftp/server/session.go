@@ -71,6 +71,7 @@ type session struct {
 	quotas      *quotas        // nil: none
 	down, up    *rate.Limiter  // of the account
 	cwd         string
+	given       *[maxGiven]givenName
 	owner       uint32  // hash of Account.Owner, for the names of partial uploads
 	interrupted string  // the final name of the last upload that was interrupted
 	renames     ability // whether the storage can rename

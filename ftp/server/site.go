@@ -16,8 +16,8 @@ import (
 func siteRows() []row {
 	return []row{
 		{verb: "SITE HELP", syntax: noArg, rfc: "959 §4.1.3", help: "list the SITE commands", run: (*session).siteHelp},
-		{verb: "SITE CHMOD", changes: true, perm: PermChange, syntax: factArg.shape("<mode> <path>"), help: "set the permission bits, in octal", run: (*session).chmod},
-		{verb: "SITE UTIME", changes: true, perm: PermChange, late: true, syntax: timeArg.shape("<time> <path>"), help: "set the time of modification", run: (*session).utime},
+		{verb: "SITE CHMOD", changes: true, perm: PermChange, file: true, syntax: factArg.shape("<mode> <path>"), help: "set the permission bits, in octal", run: (*session).chmod},
+		{verb: "SITE UTIME", changes: true, perm: PermChange, late: true, file: true, syntax: timeArg.shape("<time> <path>"), help: "set the time of modification", run: (*session).utime},
 		{verb: "SITE SYMLINK", changes: true, perm: PermMakeDir, syntax: factArg.shape("<target> <path>"), help: "make a symbolic link to what is below its directory", run: (*session).symlink},
 		{verb: "SITE UMASK", syntax: textArg.shape("[<mask>]"), help: "show or set which permission bits new files and directories lose", run: (*session).setUmask},
 		{verb: "SITE QUOTA", syntax: noArg, help: "show your quota and what is used of it", run: (*session).siteQuota},
@@ -47,7 +47,7 @@ func (s *session) chmod(arg string) ftp.Reply {
 	if !ok || name == "" {
 		return ftp.NewReply(501, "The syntax is: SITE CHMOD 644 <path>")
 	}
-	p := s.resolve(name)
+	p := s.meant(name)
 	fi, no := s.setAttributes(p, attributes{mode: &mode})
 	if fi == nil {
 		return no
@@ -80,10 +80,11 @@ func padSeconds(s string) string {
 }
 
 func (s *session) siteTime(at time.Time, name string) ftp.Reply {
-	if no, ok := s.mayUse("SITE UTIME", PermChange, s.resolve(name)); !ok {
+	p := s.meant(name)
+	if no, ok := s.mayUse("SITE UTIME", PermChange, p); !ok {
 		return no
 	}
-	if r := s.setTime(at, s.resolve(name)); r.Code != 213 {
+	if r := s.setTime(at, p); r.Code != 213 {
 		return r
 	}
 	return ftp.NewReply(200, "The time is set.")

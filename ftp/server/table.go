@@ -17,6 +17,7 @@ type row struct {
 	changes bool                  // changes files: its outcome is reported as an ftp.Changed
 	perm    Perm                  // the permission that the account needs
 	late    bool                  // run checks it again (mayUse), because the path depends on what exists
+	file    bool                  // its path is that of a file by the name that the client has sent (meant)
 	syntax  syntax                // of the argument
 	rfc     string                // where it is specified
 	feat    func(*session) string // returns its FEAT line, or ""
@@ -164,7 +165,15 @@ func (s *session) subject(r *row, arg string) string {
 	if r.syntax.path == nil || s.account == nil {
 		return ""
 	}
-	return clip(s.resolve(r.syntax.path(arg)), maxPath)
+	return clip(s.pathFor(r, arg), maxPath)
+}
+
+// pathFor returns the path that a command is about, which must have one.
+func (s *session) pathFor(r *row, arg string) string {
+	if r.file {
+		return s.meant(r.syntax.path(arg))
+	}
+	return s.resolve(r.syntax.path(arg))
 }
 
 // emitOutcome reports the outcome of a command that changes files to the Observer, and that of a RETR that was
@@ -189,7 +198,9 @@ func (s *session) emitOutcome(cmd ftp.Command, renamed string, reply ftp.Reply) 
 	c := ftp.Changed{Verb: r.verb, Path: s.subject(r, arg), Reply: reply}
 	switch r.verb {
 	case "RNTO":
-		c.Path, c.To = renamed, c.Path
+		if c.Path, c.To = renamed, c.Path; class == ftp.Completion {
+			c.To = s.givenTo(c.To)
+		}
 	case "SITE SYMLINK":
 		c.To, _, _ = strings.Cut(arg, " ")
 	}

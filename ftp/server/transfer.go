@@ -14,7 +14,7 @@ import (
 
 func transferRows() []row {
 	return []row{
-		{verb: "RETR", perm: PermRead, syntax: pathArg, rfc: "959 §4.1.3", help: "send a file to you", run: (*session).retr},
+		{verb: "RETR", perm: PermRead, file: true, syntax: pathArg, rfc: "959 §4.1.3", help: "send a file to you", run: (*session).retr},
 		{verb: "STOR", changes: true, perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "receive a file from you", run: (*session).stor},
 		{verb: "STOU", changes: true, perm: PermStore, late: true, syntax: optionalArg, rfc: "1123 §4.1.2.9", help: "receive a file under a new name", run: (*session).stou},
 		{verb: "APPE", changes: true, perm: PermStore, syntax: pathArg, rfc: "959 §4.1.3", help: "append to a file, or create it", run: (*session).appe},
@@ -29,7 +29,7 @@ func transferRows() []row {
 // only the bytes announced in the 150 are sent, and one that has become shorter is answered with 451 although
 // all of it was sent.
 func (s *session) retr(arg string) ftp.Reply {
-	path := s.resolve(arg)
+	path := s.meant(arg)
 	f, size, reply := s.openFile(path)
 	if f == nil {
 		return reply

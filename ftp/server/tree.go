@@ -22,8 +22,8 @@ func treeRows() []row {
 		{verb: "PWD", aliases: []string{"XPWD"}, syntax: noArg, rfc: "959 §4.1.3", help: "show the working directory", run: (*session).pwd},
 		{verb: "MKD", aliases: []string{"XMKD"}, changes: true, perm: PermMakeDir, syntax: pathArg, rfc: "959 §4.1.3", help: "make a directory", run: (*session).mkdir},
 		{verb: "RMD", aliases: []string{"XRMD"}, changes: true, perm: PermDelete, syntax: pathArg, rfc: "959 §4.1.3", help: "remove an empty directory", run: (*session).rmdir},
-		{verb: "DELE", changes: true, perm: PermDelete, syntax: pathArg, rfc: "959 §4.1.3", help: "delete a file", run: (*session).dele},
-		{verb: "RNFR", changes: true, perm: PermRename, syntax: pathArg, rfc: "959 §4.1.3", help: "choose the file to be renamed", run: (*session).rnfr},
+		{verb: "DELE", changes: true, perm: PermDelete, file: true, syntax: pathArg, rfc: "959 §4.1.3", help: "delete a file", run: (*session).dele},
+		{verb: "RNFR", changes: true, perm: PermRename, file: true, syntax: pathArg, rfc: "959 §4.1.3", help: "choose the file to be renamed", run: (*session).rnfr},
 		{verb: "RNTO", changes: true, perm: PermRename, syntax: pathArg, rfc: "959 §4.1.3", help: "rename the file chosen by RNFR", run: (*session).rnto},
 	}
 }
@@ -120,7 +120,7 @@ func (s *session) leftovers(p string) ([]string, error) {
 // file, and one from the time before the file existed. The latter could be resumed again now. If there is only
 // an interrupted upload, dele deletes that.
 func (s *session) dele(arg string) ftp.Reply {
-	p := s.resolve(arg)
+	p := s.meant(arg)
 	fi, err := lstat(s.account.FS, p)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && s.discardKept(p, nil) == nil:
@@ -155,7 +155,7 @@ func (s *session) discardKept(p string, old fs.FileInfo) error {
 }
 
 func (s *session) rnfr(arg string) ftp.Reply {
-	p := s.resolve(arg)
+	p := s.meant(arg)
 	if p == "/" {
 		return fileError(fs.ErrPermission, p)
 	}
@@ -185,7 +185,7 @@ func (s *session) rnto(arg string) ftp.Reply {
 }
 
 // rename moves a file or a directory. It replaces a file only if the account has the permission to, and never
-// one that appears meanwhile.
+// one that appears meanwhile. The file of a device gets a numbered name then.
 func (s *session) rename(from, to string) ftp.Reply {
 	files := s.account.FS
 	change := Change{Verb: "RNTO", Path: from, To: to}
@@ -193,12 +193,15 @@ func (s *session) rename(from, to string) ftp.Reply {
 	if err != nil {
 		return fileError(err, from)
 	}
+	numbers := s.account.numbersNames(to) && !source.IsDir()
 	replaced, err := lstat(files, to)
 	switch {
 	case err == nil && isSameFile(source, replaced): // another spelling of from, or a hard link
 		err = s.recorded(s.ctx(), change, func() error { return files.Rename(from, to) })
 	case err == nil && replaced.IsDir():
 		return fileError(fs.ErrExist, to)
+	case err == nil && numbers:
+		return s.renameNumbered(from, to)
 	case err == nil && !s.may(PermOverwrite, to):
 		return uploadError(errExists, to)
 	case err == nil && source.IsDir():
@@ -219,10 +222,11 @@ func (s *session) rename(from, to string) ftp.Reply {
 		if mover, ok := storage.(MoveDirFs); ok && source.IsDir() {
 			return s.moveDir(mover, from, to, inside, target)
 		}
-		err = s.recorded(s.ctx(), change, func() error {
-			return s.quotaAt(from).move(s.ctx(), from, to, func() error { return renameNew(storage, inside, target) })
-		})
-		if errors.Is(err, fs.ErrExist) { // it has appeared since lstat
+		err = s.renameNew(from, to)
+		if errors.Is(err, fs.ErrExist) && numbers { // it has appeared since lstat
+			return s.renameNumbered(from, to)
+		}
+		if errors.Is(err, fs.ErrExist) {
 			return fileError(err, to)
 		}
 	default:
@@ -231,9 +235,31 @@ func (s *session) rename(from, to string) ftp.Reply {
 	return s.renamed(from, to, err)
 }
 
+// renameNew renames a file or a directory without replacing anything. If the new name is taken, the error is fs.ErrExist.
+func (s *session) renameNew(from, to string) error {
+	if s.account.numbersNames(to) { // names of running uploads may be held back for them
+		r := reservationOf(s.account, to)
+		if !s.srv.uploads.reserve(r, false) {
+			return fs.ErrExist
+		}
+		defer s.srv.uploads.release(r)
+	}
+	storage, inside := s.at(from)
+	_, target := s.at(to)
+	return s.recorded(s.ctx(), Change{Verb: "RNTO", Path: from, To: to}, func() error {
+		return s.quotaAt(from).move(s.ctx(), from, to, func() error {
+			if _, ok := storage.(RenameNewFs); !ok {
+				defer s.srv.uploads.naming(reservationOf(s.account, to))()
+			}
+			return renameNew(storage, inside, target)
+		})
+	})
+}
+
 // renamed returns the reply to a rename that ended with err.
 func (s *session) renamed(from, to string, err error) ftp.Reply {
 	if err == nil {
+		s.forgetGiven(to)
 		return ftp.Replyf(250, "%s is now %s.", from, to)
 	}
 	blamed := from

@@ -1,0 +1,167 @@
+package server_test
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"miniftp/ftp/server"
+)
+
+// device makes u a device that has these permissions.
+func device(fsys afero.Fs, perm server.Perm) func(*server.Options) {
+	return as(server.Account{FS: fsys, Perm: perm, Compat: server.CompatDevice})
+}
+
+const notOverwrite = server.ReadWrite &^ server.PermOverwrite
+
+// After an upload got a number, the commands of its client act on it, and not on the file that had the name.
+func TestDeviceMeansItsFile(t *testing.T) {
+	onDeviceStorages(t, func(t *testing.T, fsys afero.Fs) {
+		seen := &changes{}
+		s := serve(t, fsys, device(fsys, notOverwrite), func(o *server.Options) { o.Observer = seen })
+		s.login(t, "u").put("STOR up.tmp", []byte("Monday"))
+		old, err := fsys.Stat("/up.tmp")
+		check(t, err)
+		c := s.login(t, "u")
+		c.cmd("TYPE I", 200)
+		c.put("STOR up.tmp", []byte("Tuesday's"))
+		if _, isBucket := fsys.(server.UploadFs); !isBucket {
+			wantText(t, c.cmd("SITE CHMOD 640 up.tmp"), 200, "/up-1.tmp")
+		}
+		wantText(t, c.cmd("SIZE up.tmp"), 213, "9")
+		if got := string(c.get("RETR up.tmp")); got != "Tuesday's" {
+			t.Errorf("RETR sends %q", got)
+		}
+		wantText(t, c.cmd("MLST up.tmp"), 250, "/up-1.tmp")
+		want := sum([]byte("Tuesday's"))
+		wantText(t, c.cmd("HASH up.tmp"), 213, want)
+		wantText(t, c.cmd("XSHA256 up.tmp"), 250, strings.ToUpper(want))
+		wantText(t, c.cmd("XSHA256 up.tmp 0 9"), 250, strings.ToUpper(want))
+		seen.take()
+		for i, set := range []string{"MFMT %s up.tmp", "MFF Modify=%s; up.tmp", "SITE UTIME %s up.tmp", "MDTM %s up.tmp"} {
+			at := fmt.Sprintf("202001010000%02d", 10*i)
+			if c.cmd(fmt.Sprintf(set, at), 213, 200); !strings.HasPrefix(set, "SITE") {
+				wantText(t, c.cmd("MDTM up.tmp"), 213, at)
+			}
+		}
+		for _, event := range seen.take() {
+			if !strings.Contains(event, " /up-1.tmp ") {
+				t.Errorf("reported %q", event)
+			}
+		}
+		if fi, err := fsys.Stat("/up.tmp"); err != nil || !fi.ModTime().Equal(old.ModTime()) || fi.Mode() != old.Mode() {
+			t.Errorf("the old file was changed: %v, %v", fi, err)
+		}
+		c.cmd("RNFR up.tmp", 350)
+		wantText(t, c.cmd("RNTO up.tmp"), 250, "/up-1.tmp keeps its name")
+		c.cmd("RNFR up.tmp", 350)
+		wantText(t, c.cmd("RNTO tuesday.jpg"), 250, "/up-1.tmp is now /tuesday.jpg")
+		c.cmd("DELE up.tmp", 550) // it is gone: not the old one
+		if read(t, fsys, "/up.tmp") != "Monday" || read(t, fsys, "/tuesday.jpg") != "Tuesday's" {
+			t.Error("the wrong file was renamed")
+		}
+
+		wantText(t, c.put("STOR up.tmp", []byte("third")), 226, "/up-1.tmp")
+		c.cmd("RNFR up.tmp", 350)
+		seen.take()
+		wantText(t, c.cmd("RNTO tuesday.jpg"), 250, "Renamed to /tuesday-1.jpg: /tuesday.jpg exists")
+		if got := seen.take(); !slices.Equal(got, []string{"RNTO /up-1.tmp 250"}) {
+			t.Errorf("reported %q", got)
+		}
+		if read(t, fsys, "/tuesday.jpg") != "Tuesday's" || read(t, fsys, "/tuesday-1.jpg") != "third" {
+			t.Error("the wrong file was replaced")
+		}
+		wantText(t, c.cmd("DELE tuesday.jpg"), 250, "/tuesday-1.jpg is deleted")
+
+		// A new file of that name is meant from then on, and so is every file in another session.
+		wantText(t, c.put("STOR up.tmp", []byte("fourth")), 226, "/up-1.tmp")
+		check(t, fsys.Remove("/up.tmp"))
+		c.put("STOR up.tmp", []byte("the fifth"))
+		wantText(t, c.cmd("SIZE up.tmp"), 213, "9")
+		c.put("STOR up.tmp", []byte("6"))
+		wantText(t, c.cmd("SIZE up.tmp"), 213, "1")
+		wantText(t, s.login(t, "u").cmd("SIZE up.tmp"), 213, "9")
+		c.cmd("REIN", 220)
+		c.cmd("USER u", 331)
+		c.cmd("PASS u", 230)
+		c.cmd("TYPE I", 200)
+		wantText(t, c.cmd("SIZE up.tmp"), 213, "9")
+	})
+}
+
+// The session remembers the last names only.
+func TestDeviceMeansFewFiles(t *testing.T) {
+	fsys, _ := disk(t)
+	c := serve(t, fsys, device(fsys, notOverwrite)).login(t, "u")
+	c.cmd("TYPE I", 200)
+	for range 2 {
+		for i := range 9 {
+			c.put(fmt.Sprintf("STOR f%d", i), make([]byte, i))
+			c.put(fmt.Sprintf("STOR f%d", i), make([]byte, 10+i))
+		}
+	}
+	for i := range 9 {
+		want := fmt.Sprint(10 + i)
+		if i == 0 {
+			want = "0"
+		}
+		wantText(t, c.cmd(fmt.Sprintf("SIZE f%d", i)), 213, want)
+	}
+}
+
+// A time that is sent ahead is that of the upload with the number, in a storage that stores it with the file, too.
+func TestDeviceTimeAhead(t *testing.T) {
+	onDeviceStorages(t, func(t *testing.T, fsys afero.Fs) {
+		c := serve(t, fsys, device(fsys, notOverwrite)).login(t, "u")
+		c.put("STOR p", []byte("old"))
+		d := c.epsv()
+		c.send("STOR p")
+		c.want(150)
+		c.send("MFMT 20200101000000 p")
+		c.send("NOOP")
+		_, _ = io.WriteString(d, "x")
+		check(t, d.Close())
+		c.want(226)
+		wantText(t, c.want(213), 213, "/p-1")
+		c.want(200)
+		if fi, err := fsys.Stat("/p-1"); err != nil || !fi.ModTime().Equal(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)) {
+			t.Errorf("%v, %v", fi, err)
+		}
+	})
+}
+
+// Devices that rename to one name at once lose nothing.
+func TestDevicesRenameAtOnce(t *testing.T) {
+	parallel(t)
+	onDeviceStorages(t, func(t *testing.T, fsys afero.Fs) {
+		const devices, each = 4, 4
+		s := serve(t, fsys, device(fsys, server.PermStore|server.PermRename))
+		var wg sync.WaitGroup
+		for i := range devices {
+			c := s.login(t, "u")
+			wg.Go(func() {
+				for n := range each {
+					c.put("STOR up.tmp", fmt.Appendf(nil, "%d of %d", n, i))
+					c.cmd("RNFR up.tmp", 350)
+					c.cmd("RNTO p.jpg", 250)
+					c.put("STOR p.jpg", fmt.Appendf(nil, "other %d of %d", n, i))
+				}
+			})
+		}
+		wg.Wait()
+		found := map[string]bool{}
+		for _, name := range names(t, fsys, "/") {
+			found[read(t, fsys, "/"+name)] = true
+		}
+		if len(found) != 2*devices*each {
+			t.Errorf("%d of %d pictures are left: %v", len(found), 2*devices*each, names(t, fsys, "/"))
+		}
+	})
+}
