@@ -8,7 +8,7 @@ type Compat uint8
 // refusals as a reason to give up. For such an account:
 //
 //   - PermStore includes making directories. An upload makes the missing directories of its path, and so does MKD, which
-//     succeeds if the directory exists.
+//     succeeds if the directory exists, whatever the account may do there.
 //   - An upload to a name that exists, which the account may not replace (PermOverwrite), gets a numbered name:
 //     picture-1.jpg for picture.jpg, and so does a file that is renamed to such a name. Later commands of the session
 //     about picture.jpg are then about picture-1.jpg.
@@ -36,6 +36,12 @@ func (a *Account) numbersNames(name string) bool {
 // mayRun reports whether permissions permit a command.
 func (c Compat) mayRun(r *row, perm Perm) bool {
 	return perm.Has(r.perm) || r.verb == "MKD" && c.makesDirs(perm)
+}
+
+// isMade reports whether a command is the MKD of a device for a directory that exists. It succeeds whatever the device may
+// do there, because it changes nothing, and CWD tells as much.
+func (s *session) isMade(r *row, arg string) bool {
+	return r.verb == "MKD" && s.account.isDevice() && isDir(s.account.FS, s.pathFor(r, arg)) == nil
 }
 
 func (c Compat) makesDirs(perm Perm) bool { return c == CompatDevice && perm.Has(PermStore) }

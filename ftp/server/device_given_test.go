@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"miniftp/fsroot"
 	"miniftp/ftp/server"
 )
 
@@ -164,4 +165,33 @@ func TestDevicesRenameAtOnce(t *testing.T) {
 			t.Errorf("%d of %d pictures are left: %v", len(found), 2*devices*each, names(t, fsys, "/"))
 		}
 	})
+}
+
+// MKD of a directory that exists succeeds for a device where it may make nothing, too, and at mount points.
+func TestDeviceMakesWhatExists(t *testing.T) {
+	home, _ := disk(t)
+	check(t, home.MkdirAll("/d/e", 0o755))
+	write(t, home, "/file", "x")
+	tree := mounted(t, home, map[string]afero.Fs{"/in": fsroot.NewMem(), "/p/q": fsroot.NewMem()})
+	mounts := []server.Mount{{Path: "/in", Perm: server.DropBox}, {Path: "/p/q", Perm: server.ReadOnly}}
+	for _, perm := range []server.Perm{server.ReadOnly, server.ReadWrite, server.DropBox} {
+		seen := &changes{}
+		c := serve(t, nil, as(server.Account{FS: tree, Perm: perm, Mounts: mounts, Compat: server.CompatDevice}), func(o *server.Options) { o.Observer = seen }).login(t, "u")
+		for _, dir := range []string{"/", "/d", "d/e", "/in", "/p", "/p/q"} {
+			wantText(t, c.cmd("MKD "+dir), 257, "exists already")
+		}
+		if got := seen.take(); len(got) > 0 {
+			t.Errorf("reported %q", got)
+		}
+		c.cmd("MKD /file", 550)
+		c.cmd("MKD /p/q/new", 550)
+		c.cmd("RMD /in", 550)
+		if perm == server.ReadOnly {
+			c.cmd("MKD /new", 550)
+		}
+		c = serve(t, nil, as(server.Account{FS: tree, Perm: perm, Mounts: mounts})).login(t, "u")
+		for _, dir := range []string{"/d", "/in", "/p"} {
+			c.cmd("MKD "+dir, 550)
+		}
+	}
 }

@@ -39,7 +39,7 @@ func (s *session) mkdir(arg string) ftp.Reply {
 
 // exists returns the reply to MKD of a name that exists.
 func (s *session) exists(p string) ftp.Reply {
-	if !s.account.makesDirs(p) || isDir(s.account.FS, p) != nil {
+	if !s.account.isDevice() || isDir(s.account.FS, p) != nil {
 		return fileError(fs.ErrExist, p)
 	}
 	s.unchanged = true

@@ -147,7 +147,7 @@ func (s *session) changesMount(r *row, arg string) (ftp.Reply, bool) {
 		return ftp.Reply{}, false
 	}
 	p := s.subjectOr(r, arg)
-	if p == "/" || !isFixed(s.account.Mounts, p) {
+	if p == "/" || !isFixed(s.account.Mounts, p) || s.isMade(r, arg) {
 		return ftp.Reply{}, false
 	}
 	s.emitRefusedCommand(r, arg, "a storage is mounted there, or below", ftp.ReasonPermission)

@@ -137,7 +137,7 @@ func (s *session) judge(c ftp.Command) (*row, string, ftp.Reply) {
 		return nil, "", needsTLS
 	case !s.isComplete(r, arg):
 		return nil, "", ftp.Replyf(501, "The syntax is: %s %s", r.verb, r.syntax.text)
-	case r.perm != 0 && !s.mayRun(r, arg):
+	case r.perm != 0 && !s.mayRun(r, arg) && !s.isMade(r, arg):
 		return nil, "", s.permissionDenied(r, arg)
 	case s.pathTooLong(r.syntax, arg):
 		return nil, "", ftp.Replyf(553, "The path is too long: the limit is %d bytes and %d levels.", maxPath, maxLevels)
