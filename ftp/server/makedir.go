@@ -103,9 +103,9 @@ func dirError(err error, p string) ftp.Reply {
 	return fileError(err, p)
 }
 
-// begun calls open, which begins an upload to p. If its directory is missing, and the account makes directories, begun makes
-// it and calls open again. If the upload is nil, the reply says why.
-func (s *session) begun(p string, open func() (incoming, error)) (incoming, ftp.Reply) {
+// openMakingDirs calls open, which begins an upload to p. If its directory is missing, and the account makes directories, it
+// makes the directory and calls open again. If the upload is nil, the reply says why.
+func (s *session) openMakingDirs(p string, open func() (incoming, error)) (incoming, ftp.Reply) {
 	u, err := open()
 	if errors.Is(err, errNoParent) && s.account.makesDirs(p) {
 		if at, err := s.makeDirs(path.Dir(p)); err != nil {

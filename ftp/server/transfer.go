@@ -101,7 +101,7 @@ func (s *session) openFile(path string) (afero.File, int64, ftp.Reply) {
 
 func (s *session) stor(arg string) ftp.Reply {
 	path := s.resolve(arg)
-	u, no := s.begun(path, func() (incoming, error) { return s.openUpload(path, s.pend.restart) })
+	u, no := s.openMakingDirs(path, func() (incoming, error) { return s.openUpload(path, s.pend.restart) })
 	if u == nil {
 		return no
 	}
@@ -113,7 +113,7 @@ func (s *session) appe(arg string) ftp.Reply {
 		return ftp.NewReply(503, "APPE continues at the end of the file: use REST with STOR.")
 	}
 	path := s.resolve(arg)
-	u, no := s.begun(path, func() (incoming, error) { return s.openAppend(path) })
+	u, no := s.openMakingDirs(path, func() (incoming, error) { return s.openAppend(path) })
 	if u == nil {
 		return no
 	}
@@ -132,7 +132,7 @@ func (s *session) stou(arg string) ftp.Reply {
 	if isFixed(s.account.Mounts, p) { // the name that STOU makes of it would be in another storage
 		return s.fixed(p)
 	}
-	u, no := s.begun(p, func() (incoming, error) { return s.openUnique(p) })
+	u, no := s.openMakingDirs(p, func() (incoming, error) { return s.openUnique(p) })
 	if u == nil {
 		return no
 	}
