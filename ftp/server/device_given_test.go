@@ -1,17 +1,22 @@
 package server_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
+	"miniftp/ftp"
 	"miniftp/ftp/server"
 )
 
@@ -194,4 +199,52 @@ func TestDeviceMakesWhatExists(t *testing.T) {
 			c.cmd("MKD "+dir, 550)
 		}
 	}
+}
+
+// The reply to an upload with a number that was interrupted says how to resume it.
+func TestDeviceResumesNumbered(t *testing.T) {
+	hint := func(t *testing.T, c *ctl, r ftp.Reply) {
+		t.Helper()
+		advice := regexp.MustCompile(`resume with (REST \d+) and (STOR \S*[^., ])`).FindStringSubmatch(r.Text())
+		if advice == nil {
+			t.Fatalf("no advice in %q", r.Text())
+		}
+		c.cmd(advice[1], 350)
+		c.put(advice[2], []byte("rest"))
+	}
+	both(t, func(t *testing.T, fsys afero.Fs) {
+		c := serve(t, fsys, withDevices).login(t, "cam")
+		c.put("STOR a.jpg", []byte("old"))
+		d := c.starts("STOR a.jpg")
+		_, err := d.Write([]byte("half"))
+		check(t, err)
+		awaitHidden(t, fsys, 4)
+		check(t, d.SetLinger(0))
+		check(t, d.Close())
+		hint(t, c, c.want(426))
+		if got := read(t, fsys, "/a-1.jpg"); got != "halfrest" || read(t, fsys, "/a.jpg") != "old" {
+			t.Errorf("stored %q", got)
+		}
+	})
+	t.Run("gate", func(t *testing.T) {
+		fsys, _ := disk(t)
+		var works atomic.Bool
+		c := serve(t, fsys, withDevices, gated(func(context.Context, *server.GateUpload) error {
+			if !works.Load() {
+				return errors.New("down")
+			}
+			return nil
+		})).login(t, "cam")
+		write(t, fsys, "/a.jpg", "old")
+		d := c.starts("STOR a.jpg")
+		_, err := d.Write([]byte("half!"))
+		check(t, err)
+		check(t, d.Close())
+		r := c.want(451)
+		works.Store(true)
+		hint(t, c, r)
+		if got := read(t, fsys, "/a-1.jpg"); got != "halfrest" {
+			t.Errorf("stored %q", got)
+		}
+	})
 }

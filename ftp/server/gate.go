@@ -268,7 +268,7 @@ func (s *session) gateReply(j *task, err error, kept int64) (ftp.Reply, bool) {
 		text += ": too many other uploads are being checked"
 	}
 	if kept > 0 {
-		text += fmt.Sprintf(". All but its last byte is kept: to have it checked again, resume with REST %d and STOR, or send the whole file", kept)
+		text += fmt.Sprintf(". All but its last byte is kept: to have it checked again, %s, or send the whole file", j.resumeHint(kept))
 	} else {
 		text += ". Nothing is kept: send it again later"
 	}

@@ -171,13 +171,23 @@ func (s *session) received(ctx context.Context, j *task, u incoming, res dtp.Res
 	}
 	reply := s.verdict(j, res)
 	if kept > 0 && reply.Code == 426 {
-		reply.Lines[0] += fmt.Sprintf(" The first %d are kept: resume with REST %d and STOR", kept, kept)
+		reply.Lines[0] += fmt.Sprintf(" The first %d are kept: %s", kept, j.resumeHint(kept))
 		if !u.isRemote() || u.oldSize() < 0 { // else APPE begins at the end of the existing file
 			reply.Lines[0] += ", or with APPE"
 		}
 		reply.Lines[0] += "."
 	}
 	return reply, kept
+}
+
+// resumeHint says in a reply how to resume an upload of which kept bytes are kept. They belong to the name that the upload
+// has got.
+func (j *task) resumeHint(kept int64) string {
+	hint := fmt.Sprintf("resume with REST %d and STOR", kept)
+	if j.renamed {
+		hint += " " + j.path
+	}
+	return hint
 }
 
 // noteEnd records under which name an upload was stored (see meant), or that it was the last one to be interrupted (see
