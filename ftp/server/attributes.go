@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
 	"time"
 
@@ -102,26 +103,25 @@ func (s *session) locksOut(mode fs.FileMode, p string, fi fs.FileInfo) bool {
 		users = others.Users()
 	}
 	for _, u := range users {
-		if s.isHomeOfUser(u.Account, p, fi) {
+		if u.Account.Open == nil && u.Account.FS != nil && isHomeOf(&u.Account, s.account.FS, p, fi) || u.Account.hasOnHost(fi) {
 			return true
 		}
 	}
 	return false
 }
 
-// isHomeOfUser is like isHomeOf, for an account whose files may not be open.
-func (s *session) isHomeOfUser(a Account, p string, fi fs.FileInfo) bool {
-	if a.Open != nil {
-		files, closer, err := a.Open(s.ctx())
-		if err != nil {
-			return false // the directory does not exist now
-		}
-		if closer != nil {
-			defer closer.Close()
-		}
-		a.FS = files
+// hasOnHost reports whether fi is the root or the home of an account that opens its files at the login. It opens nothing.
+func (a *Account) hasOnHost(fi fs.FileInfo) bool {
+	if a.Open == nil || a.Dir == "" || !os.SameFile(fi, fi) {
+		return false
 	}
-	return a.FS != nil && isHomeOf(&a, s.account.FS, p, fi)
+	for _, place := range []string{"/", cleanPath(a.Home)} {
+		home, err := os.Stat(filepath.Join(a.Dir, filepath.FromSlash(place)))
+		if err == nil && os.SameFile(home, fi) {
+			return true
+		}
+	}
+	return false
 }
 
 // isHomeOf reports whether the directory fi at path p of fsys is the root or the home of an account. The
@@ -135,6 +135,9 @@ func isHomeOf(a *Account, fsys afero.Fs, p string, fi fs.FileInfo) bool {
 		return false
 	}
 	for _, place := range places {
+		if mountOf(a.Mounts, place) != nil { // its storage may make the session wait
+			continue
+		}
 		if home, err := a.FS.Stat(place); err == nil && os.SameFile(home, fi) {
 			return true
 		}

@@ -1,7 +1,9 @@
 package server_test
 
 import (
+	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/fsroot"
+	"miniftp/fsroot/mountfs"
 	"miniftp/ftp"
 	"miniftp/ftp/server"
 )
@@ -107,6 +110,17 @@ func TestHomesKeepTheirRights(t *testing.T) {
 	})
 }
 
+// mustNotBeAsked is a storage that no command may ask for a file.
+type mustNotBeAsked struct {
+	afero.Fs
+	t *testing.T
+}
+
+func (m mustNotBeAsked) Stat(name string) (fs.FileInfo, error) {
+	m.t.Errorf("the storage of a mount is asked for %s", name)
+	return m.Fs.Stat(name)
+}
+
 // usersOf implements server.UsersAuthenticator.
 type usersOf server.Static
 
@@ -115,7 +129,7 @@ func (u usersOf) Users() server.Static { return server.Static(u) }
 func homesKeepTheirRights(t *testing.T, auth func(server.Static) server.Authenticator) {
 	t.Helper()
 	root, dir := disk(t)
-	for _, d := range []string{"/home/al", "/other/root/in", "/plain"} {
+	for _, d := range []string{"/home/al", "/other/root/in", "/opened/in", "/plain"} {
 		check(t, root.MkdirAll(d, 0o755))
 	}
 	check(t, os.Symlink("home/al", dir+"/link"))
@@ -127,10 +141,22 @@ func homesKeepTheirRights(t *testing.T, auth func(server.Static) server.Authenti
 		users := o.Auth.(server.Static)
 		users["al"] = server.User{Password: "al", Account: server.Account{FS: root, Home: "/home/al", Perm: server.ReadWrite}}
 		users["bo"] = server.User{Password: "bo", Account: server.Account{FS: other, Home: "in", Perm: server.ReadWrite}}
+		opened := func(context.Context) (afero.Fs, io.Closer, error) {
+			t.Error("the files of another user are opened")
+			return nil, nil, errors.New("far away")
+		}
+		users["cy"] = server.User{Password: "cy", Account: server.Account{Open: opened, Dir: dir + "/opened", Home: "in", Perm: server.ReadWrite}}
+		users["di"] = server.User{Password: "di", Account: server.Account{Open: opened, Perm: server.ReadWrite}}
+		far := mountfs.Mount{Path: "/far", FS: mustNotBeAsked{fsroot.NewMem(), t}}
+		tree, err := mountfs.New(fsroot.NewMem(), far)
+		check(t, err)
+		users["ed"] = server.User{Password: "ed", Account: server.Account{
+			FS: tree, Home: "/far/ed", Perm: server.ReadWrite, Mounts: []server.Mount{{Path: "/far", Perm: server.ReadWrite}},
+		}}
 		o.Auth = auth(users)
 	})
 	c := s.login(t, "rw")
-	for _, p := range []string{"/", ".", "/home/al", "/link", "/plain/up", "/other/root", "/other/root/in"} {
+	for _, p := range []string{"/", ".", "/home/al", "/link", "/plain/up", "/other/root", "/other/root/in", "/opened", "/opened/in"} {
 		for _, mode := range []string{"000", "077", "500", "677", "600"} {
 			c.cmd("SITE CHMOD "+mode+" "+p, 550)
 			c.cmd("MFF UNIX.mode="+mode+"; "+p, 550)

@@ -57,6 +57,10 @@ type Account struct {
 	// longer uses the files. An error refuses the login. It is logged, and does not count as a failed login.
 	Open func(context.Context) (afero.Fs, io.Closer, error)
 
+	// Dir is the path of the root on this host if that is a directory which Open opens. Clients can't take the rights of its
+	// owner from it, nor from Home in it (SITE CHMOD). That is not checked by opening the files of all users, which could take long.
+	Dir string
+
 	Quota Quota // limits what the tree may contain, except in Mounts
 
 	// Mounts are directories of FS with permissions and quotas of their own. FS must be a MountFs that has a storage at

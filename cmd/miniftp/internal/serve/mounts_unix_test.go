@@ -306,3 +306,25 @@ func TestFailedMountIsTriedOnce(t *testing.T) {
 		t.Errorf("warnings and mistakes:\n%s", all)
 	}
 }
+
+// TestHomesOfOthersKeepTheirRights: SITE CHMOD finds out without opening anything that a directory is the home of another user.
+func TestHomesOfOthersKeepTheirRights(t *testing.T) {
+	dir := t.TempDir()
+	for _, d := range []string{"u/home", "plain"} {
+		if err := os.MkdirAll(filepath.Join(dir, "srv", d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := "[users.all]\npassword = \"pw\"\nroot = \"srv\"\n[users.u]\npassword = \"pw\"\nroot = \"srv/{user}\"\nhome = \"home\"\n" +
+		"[users.u.mounts]\n\"/in\" = \"mem://\"\n"
+	file := verbtest.WriteFile(t, filepath.Join(dir, "m.toml"), text)
+	p := verbtest.Serve(t, verbs, "--config", file, "--failure-delay", "0")
+	for _, home := range []string{"u", "u/home"} {
+		if out, err := curlAs(t, p.Addr, "all", "--list-only", "ADDR/", "-Q", "SITE CHMOD 500 "+home); err == nil {
+			t.Errorf("%s has lost rights: %s", home, out)
+		}
+	}
+	if out, err := curlAs(t, p.Addr, "all", "--list-only", "ADDR/", "-Q", "SITE CHMOD 500 plain"); err != nil {
+		t.Errorf("another directory: %v: %s", err, out)
+	}
+}

@@ -47,7 +47,7 @@ func rootless(why error) server.Account {
 // account returns the account of a user whose trees get returns.
 func (cf *config) account(a *settings.Account, get func(settings.Tree) *servedTree) server.Account {
 	return server.Account{
-		Open: cf.opener(a, get, (*servedTree).login),
+		Open: cf.opener(a, get, (*servedTree).login), Dir: directoryOf(cf.Trees(a)),
 		Home: a.Home, Perm: permsOf(a.Perms), RateDown: a.Down, RateUp: a.Up,
 		Quota: server.Quota{Bytes: a.Quota, Files: a.QuotaFiles}, Mounts: mountsOf(a),
 		MaxSessions: a.Sessions, Networks: a.Networks, FXP: a.FXP, Expires: a.Expires, Umask: a.Umask,
@@ -75,6 +75,16 @@ func (cf *config) opener(a *settings.Account, get func(settings.Tree) *servedTre
 		}
 	}
 	return opener(root, mounts)
+}
+
+// directoryOf returns the root of a user, whose trees these are, if it is a directory of this host.
+func directoryOf(trees []settings.Tree) string {
+	for _, t := range trees {
+		if spec := t.Spec(); t.Mount == nil && isDirectory(spec) {
+			return spec
+		}
+	}
+	return ""
 }
 
 // tryTree opens a tree of a user once, and records what is wrong with it. A storage of mounts that has failed is not tried
