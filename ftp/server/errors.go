@@ -40,6 +40,8 @@ func fileError(err error, path string) ftp.Reply {
 		return ftp.Replyf(451, "%s: too many files are open here. Try again in a moment.", path)
 	case errors.Is(err, syscall.ENOSPC):
 		return ftp.Replyf(452, "%s: the disk is full.", path)
+	case errors.Is(err, errUncounted):
+		return ftp.Replyf(450, "%s: what is used of the quota there could not be counted at the login. Try again in a new session.", path)
 	case errors.Is(err, errTally):
 		return ftp.Replyf(450, "%s: the quota of this account can't be counted now. Try again in a moment.", path)
 	case errors.Is(err, errQuota):

@@ -408,33 +408,45 @@ func TestRenameOfOneStorage(t *testing.T) {
 	c.want(226)
 }
 
-// unlisted is a storage whose directories can't be read.
-type unlisted struct{ afero.Fs }
-
-func (u unlisted) Open(name string) (afero.File, error) {
-	if fi, err := u.Stat(name); err == nil && fi.IsDir() {
-		return nil, errors.New("unreadable")
-	}
-	return u.Fs.Open(name)
-}
-
-// A mount with a quota that can't be counted does not refuse the login. Only uploads to it are refused.
+// A mount with a quota that can't be counted does not refuse the login. Only uploads to it are refused, until another login
+// has counted it.
 func TestMountThatCantBeCounted(t *testing.T) {
-	home, mount := fsroot.NewMem(), unlisted{fsroot.NewMem()}
-	write(t, mount, "/f", "content")
-	c := serve(t, nil, as(server.Account{
-		FS: mounted(t, home, map[string]afero.Fs{"/m": mount}), Perm: server.ReadWrite, Quota: server.Quota{Bytes: 100},
-		Mounts: []server.Mount{{Path: "/m", Perm: server.ReadWrite, Quota: server.Quota{Bytes: 100}}},
-	})).login(t, "u")
-	c.cmd("EPSV", 229)
-	c.cmd("STOR /m/new", 450)
-	c.cmd("DELE /m/f", 450)
-	if got := string(c.get("RETR /m/f")); got != "content" {
-		t.Errorf("RETR: %q", got)
+	home, mount := fsroot.NewMem(), &flaky{Fs: fsroot.NewMem()}
+	for _, name := range []string{"/f", "/g", "/h"} {
+		write(t, mount, name, "content")
 	}
+	s := serve(t, nil, as(server.Account{
+		FS: mounted(t, home, map[string]afero.Fs{"/m": mount}), Perm: server.ReadWrite, Quota: server.Quota{Bytes: 100},
+		Mounts: []server.Mount{{Path: "/m", Perm: server.ReadWrite, Quota: server.Quota{Bytes: 20}}},
+	}))
+	mount.down.Store(true)
+	c := s.login(t, "u")
+	mount.down.Store(false)
 	c.put("STOR /new", []byte("x"))
 	c.cmd("CWD m", 250)
-	c.cmd("SITE QUOTA", 451)
+	c.cmd("EPSV", 229)
+	for _, cmd := range []string{"STOR new", "APPE new", "ALLO 5", "AVBL"} {
+		wantText(t, c.cmd(cmd), 450, "in a new session")
+	}
+	wantText(t, c.cmd("SITE QUOTA"), 451, "in a new session")
+	if got := string(c.get("RETR f")); got != "content" {
+		t.Errorf("RETR: %q", got)
+	}
+	c.cmd("DELE f", 250)
+	c.cmd("RNFR g", 350)
+	c.cmd("RNTO f", 250)
+	wantText(t, c.cmd("SITE QUOTA"), 451, "in a new session") // these changes are not taken for a count
+
+	other := s.login(t, "u")
+	other.cmd("CWD m", 250)
+	wantText(t, other.cmd("SITE QUOTA"), 200, "14 of 20 bytes")
+	for _, c := range []*ctl{c, other} { // both have that count now
+		c.put("STOR new", []byte("12345"))
+		wantText(t, c.cmd("SITE QUOTA"), 200, "19 of 20 bytes")
+		c.cmd("DELE new", 250)
+		wantText(t, c.cmd("SITE QUOTA"), 200, "14 of 20 bytes")
+		c.cmd("ALLO 7", 552)
+	}
 }
 
 // A refusal in a mount is reported with its rule and its path.

@@ -42,7 +42,7 @@ type quota struct {
 	user  string
 	key   string
 	limit Quota
-	err   error // why it could not be counted at the login; uploads are refused then
+	err   error // why it could not be counted at the login; see isCounted
 }
 
 // tally is the value that the servers share:
@@ -92,13 +92,14 @@ const (
 
 // used returns what the tree contains, pending changes included.
 func (q *quota) used(ctx context.Context) (tally, error) {
-	if q.err != nil {
-		return tally{}, q.err
-	}
 	ctx, cancel := context.WithTimeout(ctx, stateWait)
 	defer cancel()
-	t, _, err := readState[tally](ctx, q.state(), q.key)
-	if err == nil {
+	t, version, err := readState[tally](ctx, q.state(), q.key)
+	switch {
+	case err != nil:
+	case version == "" && q.err != nil:
+		err = q.err
+	default:
 		q.saw(t)
 	}
 	return t, err
@@ -137,17 +138,17 @@ func (q *quota) change(ctx context.Context, name string, old, size int64, do fun
 }
 
 // put makes a change of the file at name to size bytes, whatever is there when the change begins. do may fail after it
-// has made the change.
+// has made the change. A negative size only frees space, so it needs no count.
 func (q *quota) put(ctx context.Context, name string, size int64, do func() error) error {
-	if q == nil {
+	if q == nil || size < 0 && !q.isCounted(ctx) {
 		return do()
 	}
 	return q.make(ctx, pendingChange{Path: name}, func(at, _ space) space { return spaceOf(size).minus(at) }, do)
 }
 
-// move makes a rename, which may replace a file. As put, it looks what is there.
+// move makes a rename, which may replace a file. As put, it looks what is there. It adds nothing, so it needs no count.
 func (q *quota) move(ctx context.Context, from, to string, do func() error) error {
-	if q == nil {
+	if q == nil || !q.isCounted(ctx) {
 		return do()
 	}
 	return q.make(ctx, pendingChange{Path: to, From: from}, func(at, _ space) space { return space{}.minus(at) }, do)
@@ -156,7 +157,7 @@ func (q *quota) move(ctx context.Context, from, to string, do func() error) erro
 // make enters a change, makes it by calling do, and confirms it. If adds is not nil, make looks at the files first, and
 // adds returns what the change adds to what they take.
 func (q *quota) make(ctx context.Context, c pendingChange, adds func(at, from space) space, do func() error) error {
-	if q.err != nil {
+	if !q.isCounted(ctx) {
 		return q.err
 	}
 	id := rand.Text()
@@ -295,11 +296,14 @@ func (q *quota) enter(ctx context.Context, id string, c *pendingChange, adds fun
 
 // note records a change that was made already.
 func (q *quota) note(ctx context.Context, old, size int64) {
-	if q == nil || q.err != nil || old == size {
+	if q == nil || old == size {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateWait)
 	defer cancel()
+	if !q.isCounted(ctx) {
+		return
+	}
 	t, err := updateState(ctx, q.state(), q.key, func(t *tally) error {
 		t.add(spaceOf(size).minus(spaceOf(old)))
 		return nil

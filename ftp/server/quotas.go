@@ -60,10 +60,26 @@ func (s *Server) openQuotas(ctx context.Context, a *Account, user string) (all *
 			if !errors.Is(err, syscall.ENODEV) { // else it is missing
 				mountErr = errors.Join(mountErr, fmt.Errorf("%s: %w", m.Path, err))
 			}
-			q.err = errTally
+			q.err = errUncounted
 		}
 	}
 	return all, mountErr, nil
+}
+
+// errUncounted is returned for changes that may add something to what could not be counted at the login.
+var errUncounted = fmt.Errorf("there is no count since the login: %w", errTally)
+
+// isCounted reports whether there is a count, by which changes can go: that of the login, or one that another session has made
+// since. Without a count only those changes are made that add nothing, and none is recorded, because a value in the state
+// would pass for a count.
+func (q *quota) isCounted(ctx context.Context) bool {
+	if q.err == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, stateWait)
+	defer cancel()
+	_, version, err := readState[tally](ctx, q.state(), q.key)
+	return err != nil || version != "" // after an error the change finds out the same
 }
 
 // openMountQuota is openQuota for a mount. It leaves half of the time for the rest of the login.
@@ -164,6 +180,9 @@ func (s *session) siteQuota(string) ftp.Reply {
 		return ftp.NewReply(200, "You have no quota"+in+".")
 	}
 	t, err := q.used(s.ctx())
+	if errors.Is(err, errUncounted) {
+		return ftp.NewReply(451, "What is used of the quota could not be counted at the login. Try again in a new session.")
+	}
 	if err != nil {
 		return ftp.NewReply(451, "What is used of the quota can't be found out now. Try again in a moment.")
 	}

@@ -213,8 +213,11 @@ func (s *session) allo(arg string) ftp.Reply {
 	if err != nil || len(f) != 1 && (len(f) != 3 || !strings.EqualFold(f[1], "R")) {
 		return ftp.NewReply(501, "ALLO takes a number of bytes.")
 	}
-	if room, err := s.quotaAt(s.cwd).room(s.ctx(), -1, 0); errors.Is(err, errQuota) || err == nil && n > room {
+	switch room, err := s.quotaAt(s.cwd).room(s.ctx(), -1, 0); {
+	case errors.Is(err, errQuota) || err == nil && n > room:
 		return ftp.Replyf(552, "That exceeds the quota of this account: there is room for %d bytes.", room)
+	case err != nil: // uploads are refused for the same reason
+		return uploadError(err, s.cwd)
 	}
 	if free, err := s.free(s.cwd); err == nil && n > free {
 		return ftp.Replyf(452, "There is room for %d bytes only.", free)
@@ -229,6 +232,9 @@ func (s *session) free(path string) (int64, error) {
 	if errors.Is(err, errQuota) {
 		return 0, nil
 	}
+	if err != nil {
+		return 0, err
+	}
 	storage, inside := s.at(path)
 	if d, ok := storage.(FreeFs); ok {
 		free, err := d.Free(inside)
@@ -236,7 +242,7 @@ func (s *session) free(path string) (int64, error) {
 			return min(free, room), err
 		}
 	}
-	if quota != nil && quota.limit.Bytes > 0 && err == nil {
+	if quota != nil && quota.limit.Bytes > 0 {
 		return room, nil
 	}
 	return 0, errors.ErrUnsupported
