@@ -7,7 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"runtime/debug"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -44,24 +46,29 @@ func (s *Server) openQuotas(ctx context.Context, a *Account, user string) (all *
 			return nil, nil, err
 		}
 	}
+	var mounts []*quota
 	for _, m := range a.Mounts {
 		if m.Quota == (Quota{}) {
 			continue
 		}
-		if all == nil {
-			all = &quotas{}
+		mounts = append(mounts, &quota{user: user, files: a.FS, top: m.Path, apart: a.Mounts, key: stateKey("quota", user+"\x00"+m.Path), limit: m.Quota})
+	}
+	if len(mounts) == 0 {
+		return all, mountErr, nil
+	}
+	if all == nil {
+		all = &quotas{}
+	}
+	all.mounts = map[string]*quota{}
+	for i, err := range s.openMountQuotas(ctx, mounts) {
+		q := mounts[i]
+		if all.mounts[q.top] = q; err == nil {
+			continue
 		}
-		if all.mounts == nil {
-			all.mounts = map[string]*quota{}
+		if !errors.Is(err, syscall.ENODEV) { // else it is missing
+			mountErr = errors.Join(mountErr, fmt.Errorf("%s: %w", q.top, err))
 		}
-		q := &quota{user: user, files: a.FS, top: m.Path, apart: a.Mounts, key: stateKey("quota", user+"\x00"+m.Path), limit: m.Quota}
-		all.mounts[m.Path] = q
-		if err := s.openMountQuota(ctx, q); err != nil {
-			if !errors.Is(err, syscall.ENODEV) { // else it is missing
-				mountErr = errors.Join(mountErr, fmt.Errorf("%s: %w", m.Path, err))
-			}
-			q.err = errUncounted
-		}
+		q.err = errUncounted
 	}
 	return all, mountErr, nil
 }
@@ -82,14 +89,29 @@ func (q *quota) isCounted(ctx context.Context) bool {
 	return err != nil || version != "" // after an error the change finds out the same
 }
 
-// openMountQuota is openQuota for a mount. It leaves half of the time for the rest of the login.
-func (s *Server) openMountQuota(ctx context.Context, q *quota) error {
+// openMountQuotas calls openQuota for mounts, for all at once, and returns the errors. It leaves half of the time for the rest
+// of the login.
+func (s *Server) openMountQuotas(ctx context.Context, mounts []*quota) []error {
 	if end, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
 		defer cancel()
 	}
-	return s.openQuota(ctx, q)
+	errs := make([]error, len(mounts))
+	var wg sync.WaitGroup
+	for i, q := range mounts {
+		wg.Go(func() {
+			defer func() { // as in the task of the login, which this goroutine belongs to
+				if p := recover(); p != nil {
+					s.set.Load().Log.Error("a storage panicked", "mount", q.top, "panic", p, "stack", string(debug.Stack()))
+					errs[i] = errPanicked
+				}
+			}()
+			errs[i] = s.openQuota(ctx, q)
+		})
+	}
+	wg.Wait()
+	return errs
 }
 
 // openQuota prepares q. It counts the files if there is no count yet.
