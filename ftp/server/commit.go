@@ -124,14 +124,12 @@ func (u *upload) closeInPlace(completed bool) (removable bool) {
 // takeName gives the hidden file its final name. If someone else has changed what is at that name, takeName
 // examines it again, as at the start, and then tries again.
 func (u *upload) takeName(ctx context.Context) error {
-	// older is the name of an earlier interrupted upload by the same account, to the same version of the file.
-	older := u.part.interrupted()
 	for range maxTries {
 		err := u.move(ctx)
 		switch {
 		case err == nil:
 			if u.s.srv.uploads.parts.Load() {
-				_ = u.fs.Remove(older.sibling(u.name)) // an older interrupted upload is obsolete now
+				_ = u.fs.Remove(u.kept()) // an older interrupted upload is obsolete now
 			}
 			return nil
 		case errors.Is(err, fs.ErrExist), errors.Is(err, errMoved):
@@ -286,6 +284,14 @@ func (u *upload) keep(err error) {
 		u.own.remove()
 	default:
 		u.s.srv.uploads.parts.Store(true)
-		_ = u.own.moveOver(u.part.interrupted().sibling(u.name))
+		_ = u.own.moveOver(u.kept())
 	}
+}
+
+// kept returns the hidden path from which the account can resume an upload to the same version of the file. It has the final
+// name, while part, the name of the file that is written to, may have the one before it (another).
+func (u *upload) kept() string {
+	n := partialOf(path.Base(u.name), u.s.owner, nil)
+	n.target = u.part.target
+	return n.sibling(u.name)
 }

@@ -248,3 +248,27 @@ func TestDeviceResumesNumbered(t *testing.T) {
 		}
 	})
 }
+
+// An upload that gets a number at its end makes the interrupted upload to that name obsolete, and not the one to the name that
+// was asked for.
+func TestDeviceNumberAndPartials(t *testing.T) {
+	both(t, func(t *testing.T, fsys afero.Fs) {
+		c := serve(t, fsys, withDevices).login(t, "cam")
+		for _, name := range []string{"p", "p-1"} {
+			d := c.starts("STOR " + name)
+			_, err := d.Write([]byte("half of " + name))
+			check(t, err)
+			awaitHidden(t, fsys, len("half of "+name))
+			check(t, d.SetLinger(0))
+			check(t, d.Close())
+			c.want(426)
+		}
+		d := c.starts("STOR p")
+		write(t, fsys, "/p", "first")
+		check(t, d.Close())
+		wantText(t, c.want(226), 226, "Stored as /p-1")
+		if got, want := partials(t, fsys), []string{server.PartialName("p", "cam", nil, 0)}; !slices.Equal(got, want) {
+			t.Errorf("%v is left, want %v", got, want)
+		}
+	})
+}

@@ -358,7 +358,7 @@ func (onlyP) Begin(_ context.Context, c server.Change) (func(bool), error) {
 	return nil, nil
 }
 
-// If the second name can't be recorded, the upload is kept.
+// If the second name can't be recorded, the upload is kept to be resumed under that name.
 func TestDeviceNameNotRecorded(t *testing.T) {
 	both(t, func(t *testing.T, fsys afero.Fs) {
 		s := serve(t, fsys, withDevices, func(o *server.Options) { o.Journal = onlyP{} })
@@ -370,8 +370,8 @@ func TestDeviceNameNotRecorded(t *testing.T) {
 		check(t, d.Close())
 		c.want(452)
 		kept := partials(t, fsys)
-		if len(kept) != 1 || read(t, fsys, "/"+kept[0]) != "min" { // less than the whole, which would look complete
-			t.Errorf("kept %v", kept)
+		if want := server.PartialName("p-1", "cam", nil, 0); len(kept) != 1 || kept[0] != want || read(t, fsys, "/"+want) != "min" {
+			t.Errorf("kept %v, want %s", kept, want)
 		}
 	})
 }
