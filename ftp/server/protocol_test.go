@@ -50,7 +50,7 @@ What this server does where the RFCs leave a choice, or other servers choose oth
   whole, whatever the control connection does next. In the clear, a client that hangs up before the 226 may have been killed, so its
   upload counts as cut; so does an upload under TLS without close_notify. ` + "`--accept-upload`" + ` accepts such uploads, for all users or for one.
 - **Devices** ([devices.md](devices.md)): for an account with ` + "`compat = \"device\"`" + `, STOR, APPE, STOU and MKD make missing directories, MKD of a directory
-  that exists is 257, STOR of a name that may not be replaced stores under a numbered name, which 150 and 226 tell, uploads with doubtful ends
+  that exists is 257, STOR of a name that may not be replaced stores under a numbered name, which 150 and 226 tell (RNTO: 250), uploads with doubtful ends
   are complete, and CWD needs no argument.
 - **A half-closed control connection**: if a client closes its side of the connection, the commands that came before are carried out and
   answered, then the session ends. A running transfer is aborted, unless QUIT came too, it is a download or listing behind which
