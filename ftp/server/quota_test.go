@@ -318,14 +318,16 @@ func TestQuotaWithoutState(t *testing.T) {
 
 	state.fails.Store(true)
 	d := c.starts("STOR g")
-	_, err := d.Write([]byte("0123"))
+	_, err := d.Write([]byte("012345"))
 	check(t, err)
 	check(t, d.Close())
 	c.want(451)
 	if n := b.open.Load(); n != 0 {
 		t.Errorf("%d uploads were not ended", n)
 	}
-	c.cmd("SIZE g", 213)
+	if r := c.cmd("SIZE g", 213); r.Text() != "4" {
+		t.Errorf("the size is %v", r)
+	}
 	d2 := s.connect(t)
 	d2.cmd("USER ro", 331) // has a count of its own, which can't be stored
 	if r := d2.cmd("PASS ro", 530); strings.Contains(r.Text(), "incorrect") {
