@@ -17,9 +17,10 @@ import (
 const bucketPart = 8 << 20
 
 // openBucket starts an object store and returns its bucket, and the host directory in which that store keeps its
-// objects.
+// objects. The bucket keeps connections for later, so from then on the test is one whose leaks only leftBehind finds.
 func openBucket(t *testing.T) (afero.Fs, string) {
 	t.Helper()
+	leavesToTheEnd(t)
 	g := s3peer.Start(t, t.TempDir())
 	files, err := s3fs.Open(t.Context(), g.URL("", "&times=exact"), &s3fs.Options{AccessKey: s3peer.AccessKey, SecretKey: s3peer.SecretKey})
 	check(t, err)
