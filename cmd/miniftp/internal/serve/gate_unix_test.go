@@ -17,7 +17,6 @@ import (
 
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
-	"miniftp/internal/procgroup"
 	"miniftp/internal/s3peer"
 )
 
@@ -42,19 +41,7 @@ func startClamd(t *testing.T) (socket string, kill func()) {
 	conf := filepath.Join(dir, "clamd.conf")
 	verbtest.WriteFile(t, conf, fmt.Sprintf("Foreground yes\nLocalSocket %s\nDatabaseDirectory %s/db\nTemporaryDirectory %s\nStreamMaxLength 1M\n", socket, dir, dir))
 	cmd := exec.Command(program, "--config-file="+conf)
-	stop, err := procgroup.Start(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := false
-	kill = func() {
-		if !ended {
-			ended = true
-			stop()
-			_ = cmd.Wait()
-		}
-	}
-	t.Cleanup(kill)
+	_, kill = background(t, cmd)
 	eventually(t, "clamd listens", func() bool {
 		conn, err := net.Dial("unix", socket)
 		if err == nil {
