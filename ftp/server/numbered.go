@@ -25,7 +25,7 @@ const (
 	maxNumbers = 100     // names that one upload tries: each can be taken between the look and the commit
 )
 
-// A client goes on with the name that it has sent: it sets the time of the file, checks its size, or renames it. So the session
+// A client continues to use the name that it has sent: it sets the time of the file, checks its size, or renames it. So the session
 // remembers which names were given to its last files, and these commands act on them (meant).
 
 // maxGiven is how many names a session remembers.

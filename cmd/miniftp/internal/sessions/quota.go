@@ -7,7 +7,7 @@ import (
 	"miniftp/cmd/miniftp/internal/term"
 )
 
-// Quota is what a user has used of a quota. A limit of 0 is none.
+// Quota is what a user has used of a quota. A limit of 0 means no limit.
 type Quota struct {
 	User     string `json:"-"`
 	Path     string `json:"path"` // "/", or that of a mount
