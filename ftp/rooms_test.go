@@ -19,8 +19,8 @@ var rooms = map[string]struct {
 }{
 	"miniftp/ftp":                       {never: []string{"net", "os", "crypto/tls", "github.com/"}},
 	"miniftp/ftp/dtp":                   {may: []string{"miniftp/ftp"}, never: []string{"github.com/"}},
-	"miniftp/ftp/server":                {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/server/internal/guard"}, never: []string{"github.com/urfave"}},
-	"miniftp/ftp/pi":                    {may: []string{"miniftp/ftp", "miniftp/ftp/dtp"}, never: []string{"github.com/"}},
+	"miniftp/ftp/server":                {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/server/internal/guard", "miniftp/internal/calm"}, never: []string{"github.com/urfave"}},
+	"miniftp/ftp/pi":                    {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/internal/calm"}, never: []string{"github.com/"}},
 	"miniftp/ftp/client":                {may: []string{"miniftp/ftp", "miniftp/ftp/dtp", "miniftp/ftp/pi", "miniftp/ftp/internal/kept", "miniftp/internal/osfile"}, never: []string{"github.com/urfave"}},
 	"miniftp/ftp/ftpfs":                 {may: []string{"miniftp/ftp", "miniftp/ftp/pi", "miniftp/ftp/client"}, never: []string{"github.com/urfave"}},
 	"miniftp/ftp/mirror":                {may: []string{"miniftp/ftp", "miniftp/ftp/pi", "miniftp/ftp/client", "miniftp/ftp/internal/kept"}, never: []string{"github.com/urfave"}},
@@ -31,6 +31,7 @@ var rooms = map[string]struct {
 	"miniftp/fsroot/fstest":             {may: []string{"miniftp/fsroot"}, never: []string{"testing", "github.com/urfave"}},
 	"miniftp/fsroot/mountfs":            {never: []string{"github.com/urfave"}},
 	"miniftp/fsroot/s3fs":               {never: []string{"github.com/urfave"}},
+	"miniftp/internal/calm":             {never: []string{"github.com/"}},
 	"miniftp/internal/osfile":           {never: []string{"github.com/"}},
 	"miniftp/internal/dist":             {never: []string{"github.com/"}},
 	"miniftp/internal/s3peer":           {may: []string{"miniftp/internal/procgroup"}, never: []string{"github.com/"}},
@@ -98,7 +99,7 @@ var cmdRooms = []struct {
 func init() {
 	const in = "miniftp/cmd/miniftp/internal/"
 	main := rooms["miniftp/cmd/miniftp"]
-	main.may = append(main.may, in+"verb", in+"verb/flags")
+	main.may = append(main.may, in+"verb", in+"verb/flags", "miniftp/internal/calm")
 	for _, room := range cmdRooms {
 		r := rooms[in+room.name]
 		for _, name := range strings.Fields(room.may) {

@@ -21,6 +21,7 @@ import (
 	"miniftp/cmd/miniftp/internal/transfer"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
+	"miniftp/internal/calm"
 )
 
 // verbs holds all verbs. The first word of a command line names one of them.
@@ -42,6 +43,7 @@ func main() {
 		<-signals // a second signal ends the program at once
 		os.Exit(verb.ExitInterrupted)
 	}()
+	calm.Enable()
 	flags.ReleaseStart() // memory of package initialization
 	os.Exit(flags.Run(ctx, verbs, os.Args, verb.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 }

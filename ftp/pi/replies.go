@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"miniftp/ftp"
+	"miniftp/internal/calm"
 )
 
 // maxReplies is how many replies may arrive between two commands: some servers repeat the 150 during a
@@ -86,12 +87,14 @@ type wire struct{ c *Conn }
 
 func (w wire) Read(b []byte) (int, error) {
 	c := w.c
+	now := time.Now()
+	calm.Wait(now)
 	if c.ahead != nil {
 		n, err := c.conn.Read(b)
 		c.ahead.received.Add(int64(n))
 		return n, err
 	}
-	if err := c.raw.SetReadDeadline(time.Now().Add(c.patience())); err != nil {
+	if err := c.raw.SetReadDeadline(now.Add(c.patience())); err != nil {
 		return 0, err
 	}
 	return c.conn.Read(b)

@@ -8,6 +8,7 @@ import (
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
+	"miniftp/internal/calm"
 )
 
 // This file is the main loop of a session. Exactly one goroutine owns the session at any time. The owner does
@@ -140,7 +141,8 @@ func (s *session) read() (parks bool) {
 		return false
 	}
 	// The replies to commands that came in one segment leave in one write.
-	if !s.lines.Pending() {
+	waits := !s.lines.Pending()
+	if waits {
 		s.flush()
 	}
 	if s.dead != nil {
@@ -152,6 +154,9 @@ func (s *session) read() (parks bool) {
 	}
 	if !s.alarm.arm(s.deadline(), s.slack(), s.hasNews) {
 		return false
+	}
+	if waits && s.task == nil {
+		calm.Wait(s.waitBegan)
 	}
 	line, err := s.lines.ReadLine()
 	switch {

@@ -119,8 +119,9 @@ type verifier struct {
 	known   map[[sha256.Size]byte]time.Time // ids that have matched, and until when they are remembered
 }
 
-// halfOfTheProcessors is how many processors may compute hashes at once: sessions need the others.
-func halfOfTheProcessors() int { return (runtime.GOMAXPROCS(0) + 1) / 2 }
+// halfOfTheProcessors is how many processors may compute hashes at once: sessions need the others. It is asked once, because
+// internal/calm changes the number under load.
+var halfOfTheProcessors = sync.OnceValue(func() int { return (runtime.GOMAXPROCS(0) + 1) / 2 })
 
 func newVerifier() *verifier {
 	v := &verifier{
