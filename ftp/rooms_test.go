@@ -54,10 +54,11 @@ var cmdRooms = []struct {
 }{
 	{name: "term"},
 	{name: "product"},
+	{name: "resident"},
 	{name: "systemd"},
 	{name: "runas"},
 	{name: "verb", may: "term /ftp /ftp/dtp /ftp/client"},
-	{name: "verb/flags", may: "term verb /ftp /ftp/dtp"},
+	{name: "verb/flags", may: "term resident verb /ftp /ftp/dtp"},
 	{name: "local", may: "verb /ftp/client"},
 	{name: "storage", may: "verb local /fsroot /fsroot/s3fs"},
 	{name: "target", may: "verb storage /ftp"},
@@ -77,7 +78,7 @@ var cmdRooms = []struct {
 	{name: "meter", may: "term verb target /ftp /ftp/client"},
 	{name: "watch", may: "term verb record explain /ftp"},
 	{name: "bridge", may: "verb storage /ftp /ftp/server"},
-	{name: "connect", may: "term verb verb/flags local target explain watch storage bridge /ftp /ftp/client /ftp/ftpfs"},
+	{name: "connect", may: "term resident verb verb/flags local target explain watch storage bridge /ftp /ftp/client /ftp/ftpfs"},
 
 	{name: "transfer", isVerb: true, may: "term verb verb/flags local target meter connect /ftp /ftp/client"},
 	{name: "files", isVerb: true, may: "term verb verb/flags target connect /ftp /ftp/client"},
@@ -90,7 +91,7 @@ var cmdRooms = []struct {
 	{name: "passwd", isVerb: true, may: "term verb verb/flags local users /ftp /ftp/server"},
 	{name: "admin", isVerb: true, may: "term verb verb/flags storage sessions control /ftp"},
 	{name: "serve/settings", may: "acmecert outbox verb verb/flags local storage users /ftp /fsroot/mountfs"},
-	{name: "serve", isVerb: true, may: "term verb verb/flags local target users web acmecert sessions metrics console outbox authn callout control gate explain watch connect storage systemd runas serve/settings /ftp /ftp/dtp /ftp/server /fsroot /fsroot/mountfs"},
+	{name: "serve", isVerb: true, may: "term resident verb verb/flags local target users web acmecert sessions metrics console outbox authn callout control gate explain watch connect storage systemd runas serve/settings /ftp /ftp/dtp /ftp/server /fsroot /fsroot/mountfs"},
 	{name: "shell", isVerb: true, may: "term verb verb/flags local target record explain meter watch connect /ftp /ftp/client"},
 
 	{name: "verb/verbtest", may: "verb verb/flags local /ftp /ftp/client /ftp/ftptest /ftp/internal/testutil"},
@@ -99,7 +100,7 @@ var cmdRooms = []struct {
 func init() {
 	const in = "miniftp/cmd/miniftp/internal/"
 	main := rooms["miniftp/cmd/miniftp"]
-	main.may = append(main.may, in+"verb", in+"verb/flags", "miniftp/internal/calm")
+	main.may = append(main.may, in+"verb", in+"verb/flags", in+"resident", "miniftp/internal/calm")
 	for _, room := range cmdRooms {
 		r := rooms[in+room.name]
 		for _, name := range strings.Fields(room.may) {

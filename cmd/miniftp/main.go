@@ -16,6 +16,7 @@ import (
 	"miniftp/cmd/miniftp/internal/files"
 	"miniftp/cmd/miniftp/internal/mirror"
 	"miniftp/cmd/miniftp/internal/passwd"
+	"miniftp/cmd/miniftp/internal/resident"
 	"miniftp/cmd/miniftp/internal/serve"
 	"miniftp/cmd/miniftp/internal/shell"
 	"miniftp/cmd/miniftp/internal/transfer"
@@ -44,7 +45,7 @@ func main() {
 		os.Exit(verb.ExitInterrupted)
 	}()
 	calm.Enable()
-	flags.ReleaseStart() // memory of package initialization
+	resident.Release() // memory of package initialization
 	os.Exit(flags.Run(ctx, verbs, os.Args, verb.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 }
 

@@ -19,9 +19,9 @@ import (
 
 	"miniftp/cmd/miniftp/internal/bridge"
 	"miniftp/cmd/miniftp/internal/explain"
+	"miniftp/cmd/miniftp/internal/resident"
 	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/verb"
-	"miniftp/cmd/miniftp/internal/verb/flags"
 	"miniftp/cmd/miniftp/internal/watch"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
@@ -87,6 +87,7 @@ func Open(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error) {
 		return nil, err
 	}
 	k.Pool = client.NewPool(r.Addr, Parallel(c), &k.Opts)
+	resident.Release() // what the options needed
 	return k, nil
 }
 
@@ -125,7 +126,7 @@ func (k *Link) Do(f func(cl *client.Client) error) error {
 			return TLSHint(LoginHint(err, k.Opts), k.Opts)
 		}
 		if !k.Connected.Swap(true) {
-			flags.ReleaseStart() // and what dialing and the login needed
+			resident.Release() // and what dialing and the login needed
 		}
 		defer k.Pool.Put(cl)
 		return f(cl)

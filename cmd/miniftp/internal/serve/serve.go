@@ -27,6 +27,7 @@ import (
 	"miniftp/cmd/miniftp/internal/control"
 	"miniftp/cmd/miniftp/internal/metrics"
 	"miniftp/cmd/miniftp/internal/outbox"
+	"miniftp/cmd/miniftp/internal/resident"
 	"miniftp/cmd/miniftp/internal/serve/settings"
 	"miniftp/cmd/miniftp/internal/storage"
 	"miniftp/cmd/miniftp/internal/systemd"
@@ -214,7 +215,7 @@ func (s *serving) logged(ls []net.Listener, serve func() error) error {
 	start := time.Now()
 	s.logs.log.Info("started", "version", s.c.App.Version, "pid", os.Getpid(), "root", s.cf.served(), "listen", strings.Join(addrs, " "), "users", len(s.cf.Users))
 	debug.FreeOSMemory() // the garbage of the start
-	flags.ReleaseStart()
+	resident.Release()
 	err := serve()
 	if s.cf.logFormat(s.e.Err) == "console" {
 		_, _ = io.WriteString(s.logs.queue.to(s.e.Err), "\n") // after the ^C

@@ -29,9 +29,13 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"miniftp/cmd/miniftp/internal/resident"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp"
 )
+
+// Most packages are initialized by now, and the verbs and their libraries are not; see package resident.
+func init() { resident.Release() }
 
 // Run runs one command line with the given verbs and returns the exit code.
 func Run(ctx context.Context, verbs []verb.Verb, args []string, io verb.Stdio) int {
@@ -126,7 +130,7 @@ func prepare(e *verb.Env, c *cli.Command, path string) {
 		}
 		e.Quiet = ctx.Bool("quiet")
 		if c.Name != "serve" {
-			ReleaseStart()
+			resident.Release()
 			debug.SetGCPercent(25) // a client needs little memory; collect garbage early
 		}
 		return action(ctx)
