@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"syscall"
+	"time"
 )
 
 // This file has the ends of an upload that does not become a file: what is kept of it, and how it is removed.
@@ -82,14 +83,23 @@ func (u *upload) forgetLast(ctx context.Context) error {
 	return nil
 }
 
+// partGrace is how long Abort lets a part on its way arrive. A store may go on receiving a part whose request was ended,
+// and keep it after the multipart upload was aborted. Then it would stay, since no record leads to it any more.
+const partGrace = 2 * time.Second
+
 // Abort removes all that was stored.
 func (u *upload) Abort(ctx context.Context) error {
 	if u.ended {
 		return pathError("abort", u.name, fs.ErrClosed)
 	}
-	if u.sending != nil {
-		u.sending.stop()
-		<-u.sending.done
+	if s := u.sending; s != nil {
+		select {
+		case <-s.done:
+		case <-time.After(partGrace):
+		case <-ctx.Done():
+		}
+		s.stop()
+		<-s.done
 	}
 	var err error
 	if u.held != nil {
