@@ -83,8 +83,8 @@ func (u *upload) forgetLast(ctx context.Context) error {
 	return nil
 }
 
-// partGrace is how long Abort lets a part on its way arrive. A store may go on receiving a part whose request was ended,
-// and keep it after the multipart upload was aborted. Then it would stay, since no record leads to it any more.
+// partGrace is how long Abort lets a part on its way arrive. A store may still receive a part whose request was ended, and
+// keep it after the multipart upload was aborted. Then it would stay, since no record leads to it any more.
 const partGrace = 2 * time.Second
 
 // Abort removes all that was stored.

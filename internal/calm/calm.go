@@ -113,8 +113,8 @@ func extra(n int) int {
 	return 1
 }
 
-// restore sets the number of processors that the runtime had. If the runtime had chosen it, the runtime goes on to
-// adapt it to the limits of the process.
+// restore sets the number of processors that the runtime had. Without GOMAXPROCS the runtime chooses it, and adapts it to
+// the limits of the process.
 func restore(n int) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		runtime.GOMAXPROCS(n)
