@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"miniftp/internal/freeport"
 )
 
 // anyUser is a user that the image does not know.
@@ -145,7 +147,11 @@ func TestImage(t *testing.T) {
 	if len(health) < 2 || health[0] != "CMD" {
 		t.Fatalf("health check %q", health)
 	}
-	port := freePort(t)
+	port, release, err := freeport.Reserve(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
 	at := fmt.Sprintf("127.0.0.1:%d", port)
 	c.env = []string{"MINIFTP_LISTEN=" + at, "MINIFTP_PASSIVE_PORTS=", "MINIFTP_USERS_FILE=/run/secrets/users"}
 	if out, err := c.command(health[1:]...).CombinedOutput(); err == nil {
@@ -199,13 +205,4 @@ func TestImage(t *testing.T) {
 	if text := log.String(); t.Failed() || strings.Contains(text, "level=ERROR") || strings.Contains(text, "level=WARN") {
 		t.Errorf("the log:\n%s", text)
 	}
-}
-
-func freePort(t *testing.T) int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

@@ -9,8 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"miniftp/internal/freeport"
 	"miniftp/internal/procgroup"
 )
 
@@ -108,10 +107,11 @@ func find() string {
 var errExited = errors.New("it ended before it answered")
 
 func (g *Gateway) start(tb testing.TB, program string) error {
-	addr, release, err := freePort(tb.Context())
+	port, release, err := freeport.Reserve(tb.Context(), 1)
 	if err != nil {
 		return err
 	}
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	out, err := os.CreateTemp(tb.TempDir(), "versitygw")
 	if err != nil {
 		release()
@@ -182,24 +182,4 @@ func (g *Gateway) await(ctx context.Context, exited <-chan struct{}) error {
 		case <-again.C:
 		}
 	}
-}
-
-// freePort returns an address whose port no other test takes until release is called: a UDP socket reserves it, as
-// in ftp/internal/testutil. It is below the ports that the system chooses for outgoing connections.
-func freePort(ctx context.Context) (addr string, release func(), err error) {
-	for range 1000 {
-		addr = fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(20000))
-		var held net.PacketConn
-		if held, err = new(net.ListenConfig).ListenPacket(ctx, "udp4", addr); err != nil {
-			continue
-		}
-		var l net.Listener
-		if l, err = new(net.ListenConfig).Listen(ctx, "tcp", addr); err != nil {
-			_ = held.Close()
-			continue
-		}
-		l.Close()
-		return addr, func() { _ = held.Close() }, nil
-	}
-	return "", nil, err
 }

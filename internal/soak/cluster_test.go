@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"miniftp/ftp/client"
+	"miniftp/internal/freeport"
 )
 
 // portsPerNode is the size of the range for data connections of each node.
@@ -90,7 +91,7 @@ func startCluster(t *testing.T, n int, flags func(i int) []string) *cluster {
 		t.Skip("haproxy is missing")
 	}
 	bin := build(t)
-	base := freeRange(t, 2+n*portsPerNode)
+	base := freePorts(t, 2+n*portsPerNode)
 	c := &cluster{dir: logDir(t), addr: fmt.Sprintf("127.0.0.1:%d", base)}
 	var proxy strings.Builder
 	fmt.Fprintf(&proxy, proxyConfig, base)
@@ -138,28 +139,13 @@ func logDir(t *testing.T) string {
 	return dir
 }
 
-// freeRange returns the first of n ports that are free. They are below the ports that the system chooses.
-func freeRange(t *testing.T, n int) int {
+// freePorts returns the first of n consecutive ports that no other test takes until this one ends.
+func freePorts(t *testing.T, n int) int {
 	t.Helper()
-	for range 200 {
-		base := 12000 + rand.IntN(19000-n)
-		if rangeFree(base, n) {
-			return base
-		}
-	}
-	t.Fatal("no free range of ports")
-	return 0
-}
-
-func rangeFree(base, n int) bool {
-	for port := base; port < base+n; port++ {
-		l, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", port))
-		if err != nil {
-			return false
-		}
-		_ = l.Close()
-	}
-	return true
+	port, release, err := freeport.Reserve(t.Context(), n)
+	check(t, err)
+	t.Cleanup(release)
+	return port
 }
 
 // killSome kills one node every interval and starts it again a moment later, until ctx ends.

@@ -21,7 +21,7 @@ import (
 // single is a node without a balancer.
 func single(t *testing.T, flags ...string) *node {
 	t.Helper()
-	base := freeRange(t, 2+portsPerNode)
+	base := freePorts(t, 2+portsPerNode)
 	return startNode(t, logDir(t), build(t), 0, base, append([]string{"--user", mainUser + ":" + password + ":rw", "--max-waiting", "0"}, flags...))
 }
 
@@ -407,7 +407,7 @@ func TestMeasureRequests(t *testing.T) {
 	file := t.TempDir() + "/miniftp.toml"
 	for _, quota := range []string{"", "quota = \"100G\"\n", "max-sessions = 10\n"} {
 		check(t, os.WriteFile(file, []byte("[users."+mainUser+"]\npassword = \""+password+"\"\n"+quota), 0o600))
-		base := freeRange(t, 2+portsPerNode)
+		base := freePorts(t, 2+portsPerNode)
 		n := startNode(t, logDir(t), build(t), 0, base, []string{"--config", file, "--shared-state", strings.Replace(url, "files/", "files/state", 1), strings.Replace(url, "files/", "files/tree", 1)})
 		warm, err := dial(t.Context(), n.addr, mainUser) // the first login counts what a quota has
 		check(t, err)

@@ -91,7 +91,7 @@ func (r *restarts) prepare() {
 	r.t.Cleanup(func() { _ = r.socket.Close() })
 	r.at = l.Addr().String()
 	check(r.t, l.Close())
-	first := 20000 + os.Getpid()%500*20
+	first := freePorts(r.t, 10+restartPorts)
 	r.ports = [2][2]int{{first, first + restartPorts - 1}, {first + 10, first + 10 + restartPorts - 1}}
 	check(r.t, os.Mkdir(filepath.Join(r.dir, "files"), 0o755))
 	r.configure()
