@@ -286,3 +286,49 @@ func (s *session) status() ftp.Reply {
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// send starts the transfer of a listing.
+func (s *session) send(verb, arg, p string, l *listing) ftp.Reply {
+	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: p, dir: ftp.Retrieve}
+	l.stop = func() error { return context.Cause(j.ctx) }
+	l.sorts = &s.srv.sorts
+	j.finish = func(res dtp.Result) ftp.Reply {
+		_ = l.Close()
+		return s.listed(j, res)
+	}
+	return s.transfer(j, dtp.Job{Source: l, Type: ftp.Image})
+}
+
+// sendFound searches for the matches of a pattern in one task and sends them in a second one, which finish
+// starts.
+func (s *session) sendFound(verb, arg, p string, l *listing) ftp.Reply {
+	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: p, dir: ftp.Retrieve}
+	l.sorts = &s.srv.sorts
+	j.work = func(ctx context.Context, _ *task) dtp.Result { return search(ctx, l) }
+	j.finish = func(res dtp.Result) ftp.Reply {
+		if res.Err == nil && s.dead == nil {
+			return s.send(verb, arg, p, l)
+		}
+		_ = l.Close()
+		return s.listed(j, res)
+	}
+	return s.start(j)
+}
+
+// search reads ahead in a listing (see find).
+func search(ctx context.Context, l *listing) dtp.Result {
+	l.stop = func() error { return context.Cause(ctx) }
+	if err := l.find(); err != nil {
+		return dtp.Result{Err: &dtp.LocalError{Err: err}}
+	}
+	return dtp.Result{}
+}
+
+// listed returns the final reply of a listing.
+func (s *session) listed(j *task, res dtp.Result) ftp.Reply {
+	if errors.Is(res.Err, errTooMuch) {
+		s.emitRefused("the listing was stopped: it is too long", ftp.ReasonOther)
+		return ftp.NewReply(451, "The listing is too long: only a part of it was sent.")
+	}
+	return s.verdict(j, res)
+}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -14,7 +13,6 @@ import (
 	"github.com/spf13/afero"
 
 	"miniftp/ftp"
-	"miniftp/ftp/dtp"
 )
 
 // listing is a listing as a stream of lines. It is an io.Reader that formats a batch of entries at each Read,
@@ -75,38 +73,6 @@ const (
 
 // errTooMuch is returned by a listing that exceeds one of the bounds.
 var errTooMuch = errors.New("the listing is too long")
-
-// lsFlags are the flags of LIST that are supported.
-type lsFlags struct {
-	all       bool // -a: also hidden names, "." and ".."
-	recursive bool // -R
-	byTime    bool // -t
-	bySize    bool // -S
-	reverse   bool // -r
-	itself    bool // -d: the directory itself
-}
-
-func (f *lsFlags) add(letters string) {
-	for _, c := range letters {
-		switch c {
-		case 'a', 'A':
-			f.all = true
-		case 'R':
-			f.recursive = true
-		case 't':
-			f.byTime = true
-		case 'S':
-			f.bySize = true
-		case 'r':
-			f.reverse = true
-		case 'd':
-			f.itself = true
-		}
-	}
-}
-
-// sorted reports whether the order requires reading all entries first.
-func (f lsFlags) sorted() bool { return f.byTime || f.bySize || f.reverse }
 
 // Read returns lines; it implements io.Reader for dtp.Job. It may return 0 bytes without an error if the next
 // entry takes long.
@@ -317,68 +283,9 @@ func (l *listing) gather() {
 	l.dots = nil
 }
 
-func (f lsFlags) compare(a, b ftp.Entry) int {
-	switch {
-	case f.byTime && !a.Modified.Equal(b.Modified):
-		return b.Modified.Compare(a.Modified)
-	case f.bySize && a.Size != b.Size:
-		if a.Size > b.Size {
-			return -1
-		}
-		return 1
-	}
-	return strings.Compare(a.Name, b.Name)
-}
-
 // single returns a listing of one known entry: a file.
 func single(desc describer, e ftp.Entry, line func([]byte, *ftp.Entry) []byte) *listing {
 	return &listing{desc: desc, line: line, flags: lsFlags{all: true}, ready: []ftp.Entry{e}}
-}
-
-// send starts the transfer of a listing.
-func (s *session) send(verb, arg, p string, l *listing) ftp.Reply {
-	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: p, dir: ftp.Retrieve}
-	l.stop = func() error { return context.Cause(j.ctx) }
-	l.sorts = &s.srv.sorts
-	j.finish = func(res dtp.Result) ftp.Reply {
-		_ = l.Close()
-		return s.listed(j, res)
-	}
-	return s.transfer(j, dtp.Job{Source: l, Type: ftp.Image})
-}
-
-// sendFound searches for the matches of a pattern in one task and sends them in a second one, which finish
-// starts.
-func (s *session) sendFound(verb, arg, p string, l *listing) ftp.Reply {
-	j := &task{cmd: ftp.Command{Verb: verb, Arg: arg}, path: p, dir: ftp.Retrieve}
-	l.sorts = &s.srv.sorts
-	j.work = func(ctx context.Context, _ *task) dtp.Result { return search(ctx, l) }
-	j.finish = func(res dtp.Result) ftp.Reply {
-		if res.Err == nil && s.dead == nil {
-			return s.send(verb, arg, p, l)
-		}
-		_ = l.Close()
-		return s.listed(j, res)
-	}
-	return s.start(j)
-}
-
-// search reads ahead in a listing (see find).
-func search(ctx context.Context, l *listing) dtp.Result {
-	l.stop = func() error { return context.Cause(ctx) }
-	if err := l.find(); err != nil {
-		return dtp.Result{Err: &dtp.LocalError{Err: err}}
-	}
-	return dtp.Result{}
-}
-
-// listed returns the final reply of a listing.
-func (s *session) listed(j *task, res dtp.Result) ftp.Reply {
-	if errors.Is(res.Err, errTooMuch) {
-		s.emitRefused("the listing was stopped: it is too long", ftp.ReasonOther)
-		return ftp.NewReply(451, "The listing is too long: only a part of it was sent.")
-	}
-	return s.verdict(j, res)
 }
 
 // listLine returns the formatter of LIST lines. All lines of a listing use the same current time.

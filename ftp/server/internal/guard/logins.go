@@ -69,14 +69,6 @@ type attempts struct {
 	users  int
 }
 
-// failures counts failed logins until they are forgiven one by one, or until they lead to a ban.
-type failures struct {
-	count int
-	since time.Time // of the last failure when count was 0, or when one was last forgiven
-	next  time.Time // no login before this time
-	until time.Time // banned until this time
-}
-
 // Policy says how failed logins are answered.
 type Policy struct {
 	Delay time.Duration // after the first failure; doubles with each further one; 0: none
@@ -101,58 +93,6 @@ func NewLogins(uncounted ...error) *Logins {
 		seed:      maphash.MakeSeed(),
 		visitors:  map[netip.Addr]*visitor{}, sites: map[netip.Prefix]*failures{}, regulars: map[netip.Addr]map[uint64]struct{}{},
 	}
-}
-
-// ShutOut reports whether no login from that origin can succeed now.
-func (l *Logins) ShutOut(from netip.Addr) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.regulars[from]) == 0 && l.banned(from, time.Now())
-}
-
-// Decreed reports whether the administrator has banned that origin.
-func (l *Logins) Decreed(from netip.Addr) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.isDecreed(from, "")
-}
-
-// isDecreed reports whether the administrator has banned that origin or, if user is not empty, that user there.
-// Logins.mu must be held.
-func (l *Logins) isDecreed(from netip.Addr, user string) bool {
-	if len(l.decreed) == 0 { // the usual case
-		return false
-	}
-	now := time.Now()
-	return now.Before(l.decreed[from.String()]) || user != "" && now.Before(l.decreed[from.String()+" "+user])
-}
-
-// Decree bans an origin, or an origin, a space and a user, until then, by the will of the administrator. Unlike other bans
-// it also binds regulars.
-func (l *Logins) Decree(name string, until time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	for old, end := range l.decreed {
-		if !now.Before(end) {
-			delete(l.decreed, old)
-		}
-	}
-	if l.decreed == nil {
-		l.decreed = map[string]time.Time{}
-	}
-	if len(l.decreed) < maxVisitors {
-		l.decreed[name] = until
-	}
-}
-
-// banned reports whether that origin or its network is banned. Logins.mu must be held.
-func (l *Logins) banned(from netip.Addr, now time.Time) bool {
-	if v := l.visitors[from]; v != nil && now.Before(v.until) {
-		return true
-	}
-	f := l.sites[Site(from)]
-	return f != nil && now.Before(f.until)
 }
 
 // Regular reports whether user has logged in from that origin before.
@@ -204,100 +144,6 @@ func (l *Logins) Try(ctx context.Context, from netip.Addr, g Policy, user string
 
 // longestBan is the length of the longest name of a ban that is passed on: clients choose the names of users.
 const longestBan = 300
-
-func (l *Logins) banBegins(name string, until time.Time) {
-	if l.OnBan != nil && len(name) <= longestBan {
-		l.OnBan(name, until)
-	}
-}
-
-// Ban takes over a ban from another server. name is what OnBan was called with there: an origin, or an origin, a space
-// and a user.
-func (l *Logins) Ban(name string, until time.Time) {
-	origin, user, isName := strings.Cut(name, " ")
-	from, err := netip.ParseAddr(origin)
-	if err != nil {
-		return
-	}
-	g := Policy{Most: 1}
-	v, a := l.enter(from, g, l.hash(user))
-	l.mu.Lock()
-	if isName {
-		a.until, a.user = until, user
-	} else {
-		v.until = until
-	}
-	l.mu.Unlock()
-	l.leave(from, v, l.hash(user), a)
-}
-
-// Unban lifts a ban and reports whether it was in force. It also forgets the failures that led to it.
-func (l *Logins) Unban(name string) bool {
-	if !l.Knows(name) {
-		return false
-	}
-	origin, user, isName := strings.Cut(name, " ")
-	from, _ := netip.ParseAddr(origin)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.decreed, name)
-	v := l.visitors[from]
-	switch {
-	case v == nil:
-	case !isName:
-		v.failures = failures{}
-	case v.names[l.hash(user)] != nil:
-		a := v.names[l.hash(user)]
-		a.failures, a.shared = failures{}, 0
-	}
-	return true
-}
-
-// Bans returns the names of the bans in force, and when they end.
-func (l *Logins) Bans() map[string]time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	all := map[string]time.Time{}
-	now := time.Now()
-	for name, until := range l.decreed {
-		if now.Before(until) {
-			all[name] = until
-		}
-	}
-	for from, v := range l.visitors {
-		if now.Before(v.until) && v.until.After(all[from.String()]) {
-			all[from.String()] = v.until
-		}
-		for _, a := range v.names {
-			if name := from.String() + " " + a.user; now.Before(a.until) && a.until.After(all[name]) {
-				all[name] = a.until
-			}
-		}
-	}
-	return all
-}
-
-// Knows reports whether the ban of that name is in force here.
-func (l *Logins) Knows(name string) bool {
-	origin, user, isName := strings.Cut(name, " ")
-	from, err := netip.ParseAddr(origin)
-	if err != nil {
-		return false
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	v := l.visitors[from]
-	switch {
-	case time.Now().Before(l.decreed[name]):
-		return true
-	case v == nil:
-		return false
-	case isName:
-		a := v.names[l.hash(user)]
-		return a != nil && time.Now().Before(a.until)
-	}
-	return time.Now().Before(v.until)
-}
 
 // take waits for a turn.
 func take(ctx context.Context, turn chan struct{}) error {
@@ -451,21 +297,6 @@ func (l *Logins) remember(from netip.Addr, user string) {
 	l.pairs++
 }
 
-// fail counts a failure and reports whether it leads to a ban, which is so when there are most of them. As many
-// failures as free says cause no delay.
-func (f *failures) fail(now time.Time, g Policy, most, free int) (out bool) {
-	f.forgive(now)
-	if f.count == 0 {
-		f.since = now
-	}
-	f.count++
-	f.next = now.Add(g.after(f.count - free))
-	if out = most > 0 && f.count >= most; out {
-		f.count, f.until = 0, now.Add(g.Ban)
-	}
-	return out
-}
-
 // after returns the delay after the n-th failure.
 func (g Policy) after(n int) time.Duration {
 	if g.Delay <= 0 || n <= 0 {
@@ -478,31 +309,12 @@ func (g Policy) after(n int) time.Duration {
 	return max(min(d, maxDelay), g.Delay)
 }
 
-// forgive forgets one failure per forgivenEvery.
-func (f *failures) forgive(now time.Time) {
-	if n := int(now.Sub(f.since) / forgivenEvery); n > 0 {
-		f.count = max(0, f.count-n)
-		f.since = f.since.Add(time.Duration(n) * forgivenEvery)
-	}
-}
-
 // The weight of an entry says how much would be lost by forgetting it: nothing if it is 0, most if it is a ban. An
 // entry in use is never forgotten, so a table can exceed its bound, but only by the number of sessions.
 const (
 	inUse     = 1<<31 - 1
 	banWeight = 1 << 30
 )
-
-func (f *failures) weight(now time.Time) int {
-	f.forgive(now)
-	switch {
-	case now.Before(f.until):
-		return banWeight
-	case f.count == 0 && now.Before(f.next):
-		return 1
-	}
-	return f.count
-}
 
 func (a *attempts) weight(now time.Time) int {
 	if a.users > 0 {
@@ -520,23 +332,4 @@ func (v *visitor) weight(now time.Time) int {
 		n = min(n+a.weight(now), banWeight)
 	}
 	return n
-}
-
-// forget removes one entry from a table: the one with the least weight of a few chosen at random.
-func forget[K comparable, V any](table map[K]V, weight func(V, time.Time) int) {
-	const few = 16
-	now, seen := time.Now(), 0
-	var least K
-	lightest := inUse
-	for k, v := range table { // in random order
-		if seen++; seen > few {
-			break
-		}
-		if w := weight(v, now); w < lightest {
-			least, lightest = k, w
-		}
-	}
-	if lightest < inUse {
-		delete(table, least)
-	}
 }
