@@ -225,8 +225,8 @@ func (k *Link) Expand(r *target.Remote) (*client.Paths, error) {
 	return all, all.Add(one)
 }
 
-// eachPath runs f for each path, as verb.Each does for a list.
-func eachPath(e *verb.Env, files *client.Paths, f func(client.WalkEntry) error) error {
+// EachPath runs f for each path, as verb.Each does for a list, and closes files.
+func EachPath(e *verb.Env, files *client.Paths, f func(client.WalkEntry) error) error {
 	defer files.Close()
 	var first error
 	for file, bad := range files.All() {
@@ -297,7 +297,7 @@ func EachFound(e *verb.Env, c *cli.Context, urls []string, how Naming, work *Wor
 		if err != nil {
 			return err
 		}
-		return eachPath(e, files, func(file client.WalkEntry) error {
+		return EachPath(e, files, func(file client.WalkEntry) error {
 			return f(k.On(r.Join(file.Path)), r, Found{Path: file.Path, Entry: file.Entry})
 		})
 	})

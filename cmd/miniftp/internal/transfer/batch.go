@@ -146,8 +146,9 @@ func (b *batch) reportKept(t meter.Result, where string, size int64, err error) 
 	return b.results.Add(t, nil)
 }
 
-// keepReason returns why the file on the server is kept, or "" if the local one is to be sent.
-func (s *sender) keepReason(local fs.FileInfo, to string) (why string, err error) {
+// keepReason returns why the file on the server is kept, or "" if the local one is to be sent. modified is the
+// time of the local file, or zero if it has none.
+func (s *sender) keepReason(modified time.Time, to string) (why string, err error) {
 	if !s.skipsExisting() {
 		return "", nil
 	}
@@ -164,7 +165,7 @@ func (s *sender) keepReason(local fs.FileInfo, to string) (why string, err error
 	case there.Modified.IsZero() || there.Precise >= time.Minute:
 		return "", errNoTime
 	}
-	if local == nil || olderThan(there.Modified, local.ModTime()) {
+	if modified.IsZero() || olderThan(there.Modified, modified) {
 		return "", nil
 	}
 	return keptNewer, nil

@@ -2,11 +2,11 @@ package transfer
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -113,7 +113,7 @@ func (s *sender) stdin() error {
 		return verb.Usagef("-c and --newer can't be combined with - (standard input)")
 	}
 	t := meter.Result{URL: s.remote.String(), Local: "-"}
-	if why, err := s.keepReason(nil, s.remote.Path); why != "" || err != nil {
+	if why, err := s.keepReason(time.Time{}, s.remote.Path); why != "" || err != nil {
 		t.LeftOut = why
 		return s.reportKept(t, t.URL, 0, verb.At(t.URL, err))
 	}
@@ -147,7 +147,7 @@ func (s *sender) send(local string) error {
 	}
 	s.meter.Expect(info.Size())
 	s.announce(info.Size())
-	return s.workers.Do(func() error { return s.file(localFile{local, info}, s.target(local), s.intoDir) })
+	return s.workers.Do(func() error { return s.file(localFile{local, info.Size(), info.ModTime()}, s.target(local), s.intoDir) })
 }
 
 // target returns the remote path for a local file.
@@ -162,10 +162,10 @@ func (s *sender) target(local string) string {
 // true: then the path already ends in the name of the file.
 func (s *sender) file(local localFile, to string, exact bool) error {
 	t := meter.Result{URL: s.remote.Join(to), Local: local.name}
-	why, err := s.keepReason(local.info, to)
+	why, err := s.keepReason(local.modified, to)
 	if why != "" || err != nil {
 		t.LeftOut = why
-		return s.reportKept(t, t.URL, local.info.Size(), verb.At(t.URL, err))
+		return s.reportKept(t, t.URL, local.size, verb.At(t.URL, err))
 	}
 	res, err := s.upload(local.name, to)
 	if no, ok := errors.AsType[*ftp.Error](err); ok && no.Verb == "STOR" {
@@ -181,8 +181,9 @@ func (s *sender) file(local localFile, to string, exact bool) error {
 
 // localFile is a file to send.
 type localFile struct {
-	name string
-	info fs.FileInfo
+	name     string
+	size     int64
+	modified time.Time
 }
 
 // parent returns the directory that the files are sent to; "" is the login directory.

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -10,8 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/afero"
-
+	"miniftp/cmd/miniftp/internal/connect"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
@@ -29,20 +29,20 @@ func (s *sender) tree(local string) error {
 		top = path.Join(s.remote.Path, filepath.Base(abs))
 	}
 	w := &putWalk{sender: s, root: local + string(os.PathSeparator), top: top} // the separator makes Stat follow a link
+	defer w.found.Close()
 	info, err := s.fs.Stat(w.root)
 	if err == nil {
-		w.dir(w.root, top, []fs.FileInfo{info})
+		w.dir("", []fs.FileInfo{info})
 	} else {
 		w.fail(verb.LocalProblem(local, err))
 	}
-	w.make()
+	if w.stop == nil {
+		w.make()
+	}
 	if w.stop != nil {
 		return w.stop
 	}
-	return verb.FirstError(w.first, verb.Each(s.e, w.files, func(f treeFile) error {
-		s.announce(f.info.Size())
-		return s.workers.Do(func() error { return s.file(f.localFile, f.to, true) })
-	}))
+	return verb.FirstError(w.first, w.send())
 }
 
 // putWalk lists a tree and then makes its directories and links on the server. It lists the whole
@@ -50,40 +50,46 @@ func (s *sender) tree(local string) error {
 // found the directories that it makes.
 type putWalk struct {
 	*sender
-	root   string
-	top    string // its remote path
-	toMake []treeMake
-	files  []treeFile
-	first  error // the first error of a single name
-	stop   error // an error that ends the run
+	root    string
+	top     string          // its remote path
+	found   client.Paths    // what is to be sent, by its path below root
+	without map[string]bool // directories that can't be made
+	first   error           // the first error of a single name
+	stop    error           // an error that ends the run
 }
 
-// treeMake is a directory to make or, if local is not empty, a link.
-type treeMake struct{ local, to string }
+// local and to return the local and the remote path of what has the path rel below the root.
+func (w *putWalk) local(rel string) string { return filepath.Join(w.root, filepath.FromSlash(rel)) }
 
-// treeFile is a file to send.
-type treeFile struct {
-	localFile
-	to string
+func (w *putWalk) to(rel string) string {
+	if rel == "" {
+		return w.top
+	}
+	return path.Join(w.top, rel)
 }
 
 // make makes the directories and links. If a directory can't be made, its contents are left out.
 func (w *putWalk) make() {
-	without := map[string]bool{}
-	for _, m := range w.toMake {
-		if w.e.Ctx.Err() != nil {
-			w.stop = context.Cause(w.e.Ctx)
+	w.without = map[string]bool{}
+	for f, err := range w.found.All() {
+		if err == nil {
+			err = context.Cause(w.e.Ctx)
+		}
+		if err != nil {
+			w.stop = err
 			return
 		}
-		var err error
-		switch {
-		case without[path.Dir(m.to)]:
-			without[m.to] = true
-		case m.local != "":
-			err = w.link(m.local, m.to)
+		switch without := f.Path != "" && w.without[above(f.Path)]; {
+		case without && f.Type == ftp.DirEntry:
+			w.without[f.Path] = true
+		case without && f.Type == ftp.FileEntry:
+		case f.Type == ftp.FileEntry:
+			w.meter.Expect(f.Size)
+		case f.Type == ftp.LinkEntry:
+			err = w.link(f.Path)
 		default:
-			err = w.makeDir(m.to)
-			without[m.to] = err != nil
+			err = w.makeDir(w.to(f.Path))
+			w.without[f.Path] = err != nil
 		}
 		if err != nil && (verb.Fatal(err) || w.e.Ctx.Err() != nil) {
 			w.stop = err
@@ -93,10 +99,24 @@ func (w *putWalk) make() {
 			w.fail(err)
 		}
 	}
-	w.files = slices.DeleteFunc(w.files, func(f treeFile) bool { return without[path.Dir(f.to)] })
-	for _, f := range w.files {
-		w.meter.Expect(f.info.Size())
-	}
+}
+
+// above returns the path below the root of the directory of what has the path rel.
+func above(rel string) string {
+	dir, _ := path.Split(rel)
+	return strings.TrimSuffix(dir, "/")
+}
+
+// send sends the files whose directories could be made.
+func (w *putWalk) send() error {
+	return connect.EachPath(w.e, &w.found, func(f client.WalkEntry) error {
+		if f.Type != ftp.FileEntry || w.without[above(f.Path)] {
+			return nil
+		}
+		w.announce(f.Size)
+		local := localFile{w.local(f.Path), f.Size, f.Modified}
+		return w.workers.Do(func() error { return w.file(local, w.to(f.Path), true) })
+	})
 }
 
 // fail reports an error about one name; the run continues.
@@ -105,27 +125,52 @@ func (w *putWalk) fail(err error) {
 	w.first = verb.FirstError(w.first, verb.Reported{Err: err})
 }
 
-// dir lists a directory. above holds the directory and its parents.
-func (w *putWalk) dir(local, to string, above []fs.FileInfo) {
-	w.toMake = append(w.toMake, treeMake{to: to})
+// namesAtOnce is how many names of a directory are read at once.
+const namesAtOnce = 1000
+
+// dir lists the directory with the path rel below the root. above holds the directory and its parents.
+func (w *putWalk) dir(rel string, above []fs.FileInfo) {
+	w.add(rel, ftp.Entry{Type: ftp.DirEntry})
+	local := w.local(rel)
 	if len(above) > maxDepth {
 		w.fail(verb.LocalProblem(local, client.ErrTooDeep))
 		return
 	}
-	infos, err := afero.ReadDir(w.fs, local)
+	d, err := w.fs.Open(local)
 	if err != nil {
 		w.fail(verb.LocalProblem(local, err))
+		return
 	}
-	for _, info := range infos {
-		if w.e.Ctx.Err() != nil {
-			return
+	defer d.Close()
+	for err == nil && w.stop == nil {
+		var infos []fs.FileInfo
+		infos, err = d.Readdir(namesAtOnce)
+		slices.SortFunc(infos, func(a, b fs.FileInfo) int { return strings.Compare(a.Name(), b.Name()) })
+		for _, info := range infos {
+			if w.e.Ctx.Err() != nil {
+				return
+			}
+			w.entry(path.Join(rel, info.Name()), info, above)
 		}
-		w.entry(filepath.Join(local, info.Name()), path.Join(to, info.Name()), info, above)
+		if len(infos) == 0 && err == nil {
+			return // some storages have no io.EOF
+		}
+	}
+	if !errors.Is(err, io.EOF) && w.stop == nil {
+		w.fail(verb.LocalProblem(local, err))
+	}
+}
+
+// add adds a name to what is to be sent.
+func (w *putWalk) add(rel string, e ftp.Entry) {
+	if err := w.found.Add(client.WalkEntry{Path: rel, Entry: e}); err != nil && w.stop == nil {
+		w.stop = verb.LocalProblem(w.root, err)
 	}
 }
 
 // entry records one name of a directory.
-func (w *putWalk) entry(local, to string, info fs.FileInfo, above []fs.FileInfo) {
+func (w *putWalk) entry(rel string, info fs.FileInfo, above []fs.FileInfo) {
+	local := w.local(rel)
 	if why := client.Unsendable(info.Name(), w.k.Opts.Charset); why != "" {
 		w.left.Add(local, why)
 		return
@@ -144,7 +189,7 @@ func (w *putWalk) entry(local, to string, info fs.FileInfo, above []fs.FileInfo)
 			}
 			info = at
 		case copyLinks:
-			w.toMake = append(w.toMake, treeMake{local, to})
+			w.add(rel, ftp.Entry{Type: ftp.LinkEntry})
 			return
 		default:
 			w.left.Add(local, verb.LeftLink)
@@ -153,22 +198,22 @@ func (w *putWalk) entry(local, to string, info fs.FileInfo, above []fs.FileInfo)
 	}
 	switch {
 	case info.IsDir():
-		w.dir(local, to, append(above[:len(above):len(above)], info))
+		w.dir(rel, append(above[:len(above):len(above)], info))
 	case !info.Mode().IsRegular():
 		w.left.Add(local, "it is not a regular file")
 	default:
-		w.files = append(w.files, treeFile{localFile{local, info}, to})
+		w.add(rel, ftp.Entry{Type: ftp.FileEntry, Size: info.Size(), Modified: info.ModTime()})
 	}
 }
 
 // link makes a link on the server with the target of the local one.
-func (w *putWalk) link(local, to string) error {
+func (w *putWalk) link(rel string) error {
+	local, to := w.local(rel), w.to(rel)
 	target, err := os.Readlink(local)
 	if err != nil {
 		return verb.LocalProblem(local, err)
 	}
 	target = filepath.ToSlash(target)
-	rel := strings.TrimPrefix(strings.TrimPrefix(to, w.top), "/")
 	if !client.LinkStaysInside(path.Dir(rel), target) {
 		w.left.Add(local, leftOutside)
 		return nil
