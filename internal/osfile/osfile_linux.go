@@ -41,6 +41,10 @@ func inheritAttributes(to, from *os.File) error {
 	})
 }
 
+// maxAttribute is the kernel's limit in bytes for the list of names, and for a value. It is a variable because buffers
+// of a constant size would be on the stack, and the stack of each session that replaces a file would grow by them.
+var maxAttribute = 64 << 10
+
 func listAttributes(fd int) ([]string, error) {
 	var few [1 << 10]byte
 	names := few[:]
@@ -58,26 +62,37 @@ func listAttributes(fd int) ([]string, error) {
 	return strings.Split(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00"), nil
 }
 
-// maxAttribute is the kernel's limit in bytes for the list of names, and for a value.
-const maxAttribute = 64 << 10
+// attribute returns the value of an attribute, in few if it has room for it.
+func attribute(fd int, name string, few []byte) ([]byte, error) {
+	n, err := unix.Fgetxattr(fd, name, few)
+	if errors.Is(err, unix.ERANGE) {
+		few = make([]byte, maxAttribute)
+		n, err = unix.Fgetxattr(fd, name, few)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return few[:n], nil
+}
 
 func copyAttributes(to, from int, names []string) error {
-	value, old := make([]byte, maxAttribute), make([]byte, maxAttribute)
+	var few, fewOld [512]byte
 	for _, name := range names {
 		if slices.Contains(lostOnWrite, name) {
 			continue
 		}
-		n, err := unix.Fgetxattr(from, name, value)
+		value, err := attribute(from, name, few[:])
 		if errors.Is(err, unix.ENODATA) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if m, err := unix.Fgetxattr(to, name, old); err == nil && bytes.Equal(old[:m], value[:n]) {
+		old, err := attribute(to, name, fewOld[:])
+		if err == nil && bytes.Equal(old, value) {
 			continue // it may be a label that only the system may set
 		}
-		if err := unix.Fsetxattr(to, name, value[:n], 0); err != nil {
+		if err := unix.Fsetxattr(to, name, value, 0); err != nil {
 			return err
 		}
 	}
