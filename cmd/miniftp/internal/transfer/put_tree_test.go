@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +36,35 @@ func TestPutTreeDirectoryRefused(t *testing.T) {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	for _, name := range []string{"a/1", "c/3", "z.txt"} {
+		if got := string(verbtest.ReadFile(t, site, "/up/T/"+name)); got != name {
+			t.Errorf("%s is %q", name, got)
+		}
+	}
+}
+
+// TestPutTreeManyNames sends directories with more names than are read at once. The names "d" and "d.txt" do not stand beside
+// "d/1" in the order in which the tree is sent.
+func TestPutTreeManyNames(t *testing.T) {
+	site := afero.NewMemMapFs()
+	srv := ftptest.NewServer(t, site)
+	dir := filepath.Join(t.TempDir(), "T")
+	want := []string{"d.txt", "d/1", "d!", "e/f/g"}
+	for i := range namesAtOnce + namesAtOnce/2 {
+		want = append(want, fmt.Sprintf("many/%d", i))
+	}
+	for _, name := range want {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, _, errs := try(t, "put", "-r", dir, srv.URL+"/up/"); code != 0 || errs != "" {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	for _, name := range want {
 		if got := string(verbtest.ReadFile(t, site, "/up/T/"+name)); got != name {
 			t.Errorf("%s is %q", name, got)
 		}
