@@ -183,6 +183,7 @@ func (p *Ports) Close() {
 
 func listen(p *Ports, addr netip.AddrPort) (*listener, error) {
 	lc := net.ListenConfig{KeepAlive: -1}
+	lc.SetMultipathTCP(false) // it would double the cost of a listener, and no client of FTP uses it
 	l, err := lc.Listen(context.Background(), "tcp", addr.String())
 	if err != nil {
 		return nil, fmt.Errorf("can't listen on %v: %w", addr, plain(err))
