@@ -79,7 +79,7 @@ var cmdRooms = []struct {
 	{name: "meter", may: "term verb target /ftp /ftp/client"},
 	{name: "watch", may: "term verb record explain /ftp"},
 	{name: "bridge", may: "verb storage /ftp /ftp/server"},
-	{name: "connect", may: "term resident verb verb/flags local target explain watch storage bridge /ftp /ftp/client /ftp/ftpfs"},
+	{name: "connect", may: "term resident verb verb/flags local target explain watch storage bridge /ftp /ftp/client /ftp/ftpfs /internal/calm"},
 
 	{name: "transfer", isVerb: true, may: "term verb verb/flags local target meter connect /ftp /ftp/client"},
 	{name: "files", isVerb: true, may: "term verb verb/flags target connect /ftp /ftp/client"},

@@ -8,6 +8,10 @@
 //
 // So while waits follow each other quickly, one goroutine occupies a processor of the runtime by sleeping in a system
 // call. The runtime gets one processor more for it, so the program loses none.
+//
+// A client with few connections has another cost, which is larger: a goroutine reads the replies and another one waits for
+// them, and each time the first one hands over a reply, the runtime wakes a thread for a second processor, which finds nothing
+// to do. So while the waits of a client follow each other quickly, it has one processor (Client).
 package calm
 
 import (
@@ -34,6 +38,7 @@ const (
 
 var (
 	enabled atomic.Bool
+	client  atomic.Bool
 	keeping atomic.Bool
 	waits   atomic.Int64 // in this period
 
@@ -46,6 +51,15 @@ var (
 // Enable lets Wait have an effect, if the platform has one. It is for programs: a library must not change how many
 // processors the runtime of its program has.
 func Enable() { enabled.Store(supported) }
+
+// Client says that the program is a client that is about to call a server. One processor can serve its few connections, so it
+// has one from now on while its waits follow each other quickly. If it uses most of that processor, as with encryption or
+// checksums, it gets the others back.
+func Client() {
+	if client.Store(true); enabled.Load() && keeping.CompareAndSwap(false, true) {
+		go keep() // ends after one period if there are few waits
+	}
+}
 
 // Wait notes that the caller is going to wait for its peer. Any goroutine may call it. It costs a few nanoseconds.
 func Wait(now time.Time) {
@@ -75,11 +89,17 @@ func Wait(now time.Time) {
 // would only add switches between threads.
 func busy(d int64) int64 { return d * 9 / 10 }
 
-// keep occupies an extra processor of the runtime until the waits are few or the program is busy.
+// keep changes the number of processors of the runtime until the waits are few or the program is busy.
 func keep() {
 	n := runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(n + extra(n))
-	tooBusy := occupy()
+	var tooBusy bool
+	if client.Load() {
+		runtime.GOMAXPROCS(1)
+		tooBusy = count(func() { time.Sleep(period) })
+	} else {
+		runtime.GOMAXPROCS(n + extra(n))
+		tooBusy = count(occupy)
+	}
 	restore(n)
 	if tooBusy {
 		time.Sleep(pause)
@@ -87,14 +107,20 @@ func keep() {
 	keeping.Store(false)
 }
 
-func occupy() (tooBusy bool) {
+// occupy occupies a processor of the runtime for a period.
+func occupy() {
+	for range period / nap {
+		sleep(nap)
+		runtime.Gosched() // for the runtime, a goroutine that never yields has run for too long
+	}
+}
+
+// count runs onePeriod again and again until there are few waits in one, or the program is busy.
+func count(onePeriod func()) (tooBusy bool) {
 	for {
 		waits.Store(0)
 		start := processorTime()
-		for range period / nap {
-			sleep(nap)
-			runtime.Gosched() // for the runtime, a goroutine that never yields has run for too long
-		}
+		onePeriod()
 		switch {
 		case waits.Load() < few:
 			return false

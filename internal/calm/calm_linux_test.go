@@ -53,14 +53,47 @@ func TestWait(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal("the runtime has got no processor")
 		}
-		start := periodStart(t)
-		begin(start, 1<<62) // this program counts as idle, whatever it does
-		brisk(start, many, period/many)
+		waitOften(t)
 	}
 	awaitEnd(t)
 	if got := runtime.GOMAXPROCS(0); got != n {
 		t.Errorf("after the waits the runtime has %d processors, want %d as before", got, n)
 	}
+}
+
+// TestWaitClient: a client has one processor at first, and again while it waits often.
+func TestWaitClient(t *testing.T) {
+	before := runtime.GOMAXPROCS(4)
+	t.Setenv("GOMAXPROCS", "4")
+	enable(t)
+	t.Cleanup(func() {
+		awaitEnd(t)
+		client.Store(false)
+		runtime.GOMAXPROCS(before)
+	})
+	for _, start := range []func(){Client, func() { waitOften(t) }} {
+		start()
+		for end := time.Now().Add(30 * time.Second); runtime.GOMAXPROCS(0) != 1; {
+			if !keeping.Load() {
+				start() // it was over before this goroutine looked
+			}
+			if time.Now().After(end) {
+				t.Fatal("it has more than one processor")
+			}
+		}
+		awaitEnd(t)
+		if n := runtime.GOMAXPROCS(0); n != 4 {
+			t.Errorf("after the waits it has %d processors", n)
+		}
+	}
+}
+
+// waitOften lets many waits follow each other quickly.
+func waitOften(t *testing.T) {
+	t.Helper()
+	start := periodStart(t)
+	begin(start, 1<<62) // this program counts as idle, whatever it does
+	brisk(start, many, period/many)
 }
 
 func TestWaitRarely(t *testing.T) {

@@ -25,6 +25,7 @@ import (
 	"miniftp/cmd/miniftp/internal/watch"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
+	"miniftp/internal/calm"
 )
 
 // Link is a verb's access to a server. Do runs a function with a connection from a pool of at most
@@ -68,6 +69,7 @@ func Open(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error) {
 	if r.Storage != "" {
 		return openStorage(e, c, r)
 	}
+	calm.Client()
 	opts, err := Options(c)
 	if err != nil {
 		return nil, err
