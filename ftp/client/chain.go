@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"miniftp/ftp"
 	"miniftp/ftp/dtp"
@@ -32,6 +33,7 @@ import (
 type chain struct {
 	p        *Pool
 	features ftp.Features // of the server
+	parallel int          // how many files should be under way
 
 	mu      sync.Mutex         // guards the fields below except the channels
 	queue   []*link            // not yet sent
@@ -46,6 +48,10 @@ type chain struct {
 const (
 	// chainWindow is the maximum number of transfers under way in a chain.
 	chainWindow = 256
+	// nearWindow is how many files should be under way if the server replies within nearReply: more would hide no round
+	// trip, but each takes about 20 KiB of memory.
+	nearWindow = 64
+	nearReply  = 2 * time.Millisecond
 	// chainMost is the largest file for a chain, in bytes. Larger files are better moved by the
 	// kernel.
 	chainMost = 256 << 10
@@ -64,7 +70,7 @@ var errNotChained = errors.New("the file can't be moved in a chain")
 // not have the feature MODE B AHEAD or the Options require another mode. It returns an error if the
 // server could not be asked.
 func (p *Pool) newChain(ctx context.Context) (*chain, error) {
-	ch := &chain{p: p, news: make(chan struct{}, 1), leave: make(chan struct{}, 1)}
+	ch := &chain{p: p, parallel: chainWindow, news: make(chan struct{}, 1), leave: make(chan struct{}, 1)}
 	yes := false
 	err := p.Do(ctx, func(c *Client) error {
 		if c.opts.TransferMode != AutoMode && c.opts.TransferMode != BlockMode {
@@ -77,7 +83,11 @@ func (p *Pool) newChain(ctx context.Context) (*chain, error) {
 			return err
 		}
 		defer c.end()
+		already, began := c.pi.Params().Mode == ftp.Block, time.Now()
 		err := c.setMode(ctx, ftp.Block)
+		if !already && time.Since(began) < nearReply {
+			ch.parallel = nearWindow
+		}
 		yes, ch.features = err == nil, c.features
 		return err
 	})

@@ -29,9 +29,10 @@ func Tried(o FileOptions, t *Tries) FileOptions {
 	return o
 }
 
-// The limit of a chain, and the error for files that it does not move.
+// The limits of a chain, and the error for files that it does not move.
 const (
 	ChainWindow = chainWindow
+	NearWindow  = nearWindow
 	ChainMost   = chainMost
 )
 
