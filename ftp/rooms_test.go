@@ -83,7 +83,7 @@ var cmdRooms = []struct {
 
 	{name: "transfer", isVerb: true, may: "term verb verb/flags local target meter connect /ftp /ftp/client"},
 	{name: "files", isVerb: true, may: "term verb verb/flags target connect /ftp /ftp/client"},
-	{name: "mirror", isVerb: true, may: "term verb verb/flags target meter connect /ftp /ftp/client /ftp/mirror /fsroot"},
+	{name: "mirror", isVerb: true, may: "term verb verb/flags local target meter connect /ftp /ftp/client /ftp/mirror /fsroot"},
 	{name: "copy", isVerb: true, may: "term verb verb/flags product target explain meter watch connect /ftp /ftp/client /ftp/fxp"},
 	{name: "doctor", isVerb: true, may: "control term verb verb/flags local product target explain storage connect /ftp /ftp/dtp /ftp/pi /ftp/client /fsroot /fsroot/fstest"},
 	{name: "bench", isVerb: true, may: "term verb verb/flags target connect /ftp /ftp/dtp /ftp/pi /ftp/client"},

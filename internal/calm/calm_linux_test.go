@@ -2,6 +2,7 @@ package calm
 
 import (
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -48,6 +49,7 @@ func awaitEnd(t *testing.T) {
 
 func TestWait(t *testing.T) {
 	n := runtime.GOMAXPROCS(0)
+	t.Setenv("GOMAXPROCS", strconv.Itoa(n)) // which -cpu sets only in the runtime
 	enable(t)
 	for end := time.Now().Add(30 * time.Second); runtime.GOMAXPROCS(0) == n; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {

@@ -18,6 +18,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/flags"
@@ -79,7 +80,7 @@ func (s *side) name(rel string) string {
 	case s.r != nil:
 		return s.r.Join(target.Join(s.r.Path, rel))
 	}
-	return filepath.Join(s.local, filepath.FromSlash(rel))
+	return local.Join(s.local, rel)
 }
 
 func run(e *verb.Env, c *cli.Context, all filters) error {
@@ -152,7 +153,7 @@ func within(a, b string) bool {
 
 // realPath returns the path of a directory with its links resolved, as far as it exists.
 func realPath(dir string) string {
-	abs, err := filepath.Abs(dir)
+	abs, err := local.Abs(dir)
 	if err != nil {
 		abs = dir
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 )
@@ -162,7 +162,7 @@ func localListing(dir string) (all []listedName) {
 	for _, e := range entries {
 		isDir := e.IsDir()
 		if e.Type()&os.ModeSymlink != 0 {
-			if to, err := os.Stat(filepath.Join(at, e.Name())); err == nil {
+			if to, err := os.Stat(local.Join(at, e.Name())); err == nil {
 				isDir = to.IsDir()
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/meter"
 	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/term"
@@ -167,7 +168,7 @@ func (f *fetcher) named(k *connect.Link, r *target.Remote, file connect.Found) e
 // target returns the local name for a remote one.
 func (f *fetcher) target(name string) string {
 	if f.intoDir {
-		return filepath.Join(f.local, name)
+		return local.Join(f.local, name)
 	}
 	return f.local
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/target"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp"
@@ -24,7 +25,7 @@ import (
 func (f *fetcher) tree(k *connect.Link, r *target.Remote, dir connect.Found) error {
 	root := cmp.Or(f.local, ".")
 	if name := target.Base(dir.Path); f.intoDir && filepath.IsLocal(name) && name != "." {
-		root = filepath.Join(root, name)
+		root = local.Join(root, name)
 	}
 	t := &tree{fetcher: f, k: k, r: r, remaining: maxInTree, root: root}
 	return t.dir(treeDir{path: dir.Path, local: root, real: path.Clean("/" + dir.Path)})
@@ -111,7 +112,7 @@ func (t *tree) isTarget(here treeDir, entries *client.Listing) bool {
 		return false
 	}
 	probe := "miniftp-probe-" + strings.ToLower(rand.Text()[:12])
-	name := filepath.Join(t.root, probe)
+	name := local.Join(t.root, probe)
 	f, err := t.fs.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return false
@@ -161,7 +162,7 @@ func (t *tree) list(dir string) (all *client.Listing, err error) {
 // entry fetches one entry of a directory. Only its name is taken from the server.
 func (t *tree) entry(in treeDir, e ftp.Entry) error {
 	below := treeDir{
-		path: target.Join(in.path, e.Name), local: filepath.Join(in.local, e.Name), rel: path.Join(in.rel, e.Name),
+		path: target.Join(in.path, e.Name), local: local.Join(in.local, e.Name), rel: path.Join(in.rel, e.Name),
 		real: path.Join(in.real, e.Name), above: in.above, depth: in.depth + 1, links: in.links,
 	}
 	url := t.r.Join(below.path)

@@ -12,29 +12,30 @@ import (
 	"strings"
 
 	"miniftp/cmd/miniftp/internal/connect"
+	"miniftp/cmd/miniftp/internal/local"
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp"
 	"miniftp/ftp/client"
 )
 
 // tree sends a directory, like cp -r: into the target if that exists, otherwise as the target.
-// --links decides what happens to links in it; local itself may be a link.
-func (s *sender) tree(local string) error {
+// --links decides what happens to links in it; the directory itself may be a link.
+func (s *sender) tree(dir string) error {
 	top := strings.TrimRight(s.remote.Path, "/")
-	if s.intoDir && filepath.Base(local) != "." {
-		abs, err := filepath.Abs(local)
+	if s.intoDir && filepath.Base(dir) != "." {
+		abs, err := local.Abs(dir)
 		if err != nil {
-			return verb.LocalProblem(local, err)
+			return verb.LocalProblem(dir, err)
 		}
 		top = path.Join(s.remote.Path, filepath.Base(abs))
 	}
-	w := &putWalk{sender: s, root: local + string(os.PathSeparator), top: top} // the separator makes Stat follow a link
+	w := &putWalk{sender: s, root: dir, top: top}
 	defer w.found.Close()
-	info, err := s.fs.Stat(w.root)
+	info, err := s.fs.Stat(dir) // follows a link
 	if err == nil {
 		w.dir("", []fs.FileInfo{info})
 	} else {
-		w.fail(verb.LocalProblem(local, err))
+		w.fail(verb.LocalProblem(dir, err))
 	}
 	if w.stop == nil {
 		w.make()
@@ -59,7 +60,7 @@ type putWalk struct {
 }
 
 // local and to return the local and the remote path of what has the path rel below the root.
-func (w *putWalk) local(rel string) string { return filepath.Join(w.root, filepath.FromSlash(rel)) }
+func (w *putWalk) local(rel string) string { return local.Join(w.root, rel) }
 
 func (w *putWalk) to(rel string) string {
 	if rel == "" {
@@ -82,7 +83,7 @@ func (w *putWalk) make() {
 		switch without := f.Path != "" && w.without[above(f.Path)]; {
 		case without && f.Type == ftp.DirEntry:
 			w.without[f.Path] = true
-		case without && f.Type == ftp.FileEntry:
+		case without: // neither files nor links
 		case f.Type == ftp.FileEntry:
 			w.meter.Expect(f.Size)
 		case f.Type == ftp.LinkEntry:
@@ -147,7 +148,7 @@ func (w *putWalk) dir(rel string, above []fs.FileInfo) {
 		infos, err = d.Readdir(namesAtOnce)
 		slices.SortFunc(infos, func(a, b fs.FileInfo) int { return strings.Compare(a.Name(), b.Name()) })
 		for _, info := range infos {
-			if w.e.Ctx.Err() != nil {
+			if w.e.Ctx.Err() != nil || w.stop != nil {
 				return
 			}
 			w.entry(path.Join(rel, info.Name()), info, above)
@@ -164,7 +165,7 @@ func (w *putWalk) dir(rel string, above []fs.FileInfo) {
 // add adds a name to what is to be sent.
 func (w *putWalk) add(rel string, e ftp.Entry) {
 	if err := w.found.Add(client.WalkEntry{Path: rel, Entry: e}); err != nil && w.stop == nil {
-		w.stop = verb.LocalProblem(w.root, err)
+		w.stop = verb.At(w.root, err)
 	}
 }
 
