@@ -118,19 +118,17 @@ func TestTreeAboveLink(t *testing.T) {
 // TestPutTreeNoTemporaryFile: a tree that does not fit in memory needs a temporary file, and the error says so.
 func TestPutTreeNoTemporaryFile(t *testing.T) {
 	srv := ftptest.NewServer(t, afero.NewMemMapFs())
-	dir := t.TempDir()
-	for i := range 25 {
-		sub := filepath.Join(dir, fmt.Sprint(i))
-		if err := os.Mkdir(sub, 0o700); err != nil {
+	dir, long := t.TempDir(), strings.Repeat("n", 240)
+	deep := filepath.Join(dir, long, long, long)
+	if err := os.MkdirAll(deep, 0o700); err != nil {
+		t.Skip(err)
+	}
+	for i := range 4500 {
+		f, err := os.Create(filepath.Join(deep, long+fmt.Sprint(i)))
+		if err != nil {
 			t.Fatal(err)
 		}
-		for k := range namesAtOnce {
-			f, err := os.Create(filepath.Join(sub, strings.Repeat("n", 150)+fmt.Sprint(k)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = f.Close()
-		}
+		_ = f.Close()
 	}
 	t.Setenv("TMPDIR", filepath.Join(dir, "missing"))
 	code, _, errs := try(t, "put", "-r", dir, srv.URL+"/up/")
