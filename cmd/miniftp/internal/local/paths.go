@@ -22,14 +22,29 @@ func Join(dir, rel string) string {
 	return dir + string(os.PathSeparator) + rel
 }
 
-// Abs is like filepath.Abs, but if name has a "..", links before it are resolved first, as the system does.
+// Abs is like filepath.Abs, but if name has a "..", links before it are resolved first, as the system does. The end of name need
+// not exist.
 func Abs(name string) (string, error) {
 	if goesUp(name) {
-		if found, err := filepath.EvalSymlinks(name); err == nil {
-			name = found
-		}
+		name = resolved(name)
 	}
 	return filepath.Abs(name)
+}
+
+// resolved returns name with its links resolved, as far as it exists.
+func resolved(name string) string {
+	if found, err := filepath.EvalSymlinks(name); err == nil {
+		return found
+	}
+	end := len(name)
+	for end > 0 && os.IsPathSeparator(name[end-1]) {
+		end--
+	}
+	dir, last := filepath.Split(name[:end])
+	if dir == "" || last == "" || last == ".." {
+		return name
+	}
+	return filepath.Join(resolved(dir), last)
 }
 
 // goesUp reports whether a name has the component "..".
