@@ -89,8 +89,9 @@ func (w *putWalk) make() {
 		case f.Type == ftp.LinkEntry:
 			err = w.link(f.Path)
 		default:
-			err = w.makeDir(w.to(f.Path))
-			w.without[f.Path] = err != nil
+			if err = w.makeDir(w.to(f.Path)); err != nil {
+				w.without[f.Path] = true
+			}
 		}
 		if err != nil && (verb.Fatal(err) || w.e.Ctx.Err() != nil) {
 			w.stop = err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -13,6 +14,16 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/ftp/ftptest"
 )
+
+// symlink makes a link. Only on Windows, where that is a privilege, may a test be skipped for it.
+func symlink(t *testing.T, target, name string) {
+	t.Helper()
+	if err := os.Symlink(target, name); runtime.GOOS == "windows" && err != nil {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+}
 
 // TestPutTreeDirectoryRefused: if the server refuses to make a directory, its contents are left
 // out, and the rest of the tree is sent.
@@ -32,9 +43,7 @@ func TestPutTreeDirectoryRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink("x", filepath.Join(dir, "b", "link")); err != nil {
-		t.Skip(err)
-	}
+	symlink(t, "x", filepath.Join(dir, "b", "link"))
 	code, _, errs := try(t, "put", "-r", "--links", "copy", dir, srv.URL+"/up/")
 	if code == 0 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "/up/T/b: ") {
 		t.Errorf("exit %d: %s", code, errs)
@@ -89,9 +98,7 @@ func TestTreeAboveLink(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink(filepath.Join(top, "other", "dir"), filepath.Join(top, "here", "link")); err != nil {
-		t.Skip(err)
-	}
+	symlink(t, filepath.Join(top, "other", "dir"), filepath.Join(top, "here", "link"))
 	up := filepath.Join(top, "here", "link") + string(os.PathSeparator) + ".."
 	if code, _, errs := try(t, "put", "-r", up, srv.URL+"/up/"); code != 0 || errs != "" {
 		t.Errorf("exit %d: %s", code, errs)
@@ -121,7 +128,7 @@ func TestPutTreeNoTemporaryFile(t *testing.T) {
 	dir, long := t.TempDir(), strings.Repeat("n", 240)
 	deep := filepath.Join(dir, long, long, long)
 	if err := os.MkdirAll(deep, 0o700); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	for i := range 4500 {
 		f, err := os.Create(filepath.Join(deep, long+fmt.Sprint(i)))
