@@ -82,7 +82,7 @@ func Run(ctx context.Context, plan Plan) (Result, error) {
 	if b, alsoRemote := m.dst.(*remoteSide); isRemote && alsoRemote && a.pool == b.pool {
 		return Result{}, errors.New("each side of a mirror needs its own Pool")
 	}
-	const waiting = 1024
+	const waiting = 1024 // files: more than a fast server takes while a directory is listed
 	m.tasks = make(chan *task, waiting)
 	var workers sync.WaitGroup
 	for range m.workers(ctx) {
