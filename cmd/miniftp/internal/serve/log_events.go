@@ -74,7 +74,7 @@ func (l *eventLog) follow(e ftp.Event, s *sessions.Session, admitted bool) {
 		if s.EverIn || l.strangers.allow(l.log, e.At, "session closed without a login") {
 			l.closed(e, s, h)
 		}
-	default:
+	case ftp.Refused, ftp.StrangerRefused, ftp.DataFailed:
 		l.refusal(e, s, admitted)
 	}
 }
@@ -99,8 +99,7 @@ func (l *eventLog) changed(e ftp.Event, s *sessions.Session, c ftp.Changed) {
 	}
 }
 
-// refusal logs a refusal or a failed data connection, and the setting that decides about it. Other
-// events are ignored.
+// refusal logs a refusal or a failed data connection, and the setting that decides about it.
 func (l *eventLog) refusal(e ftp.Event, s *sessions.Session, admitted bool) {
 	if !l.log.Enabled(context.Background(), slog.LevelWarn) {
 		return
@@ -132,8 +131,6 @@ func (l *eventLog) refusal(e ftp.Event, s *sessions.Session, admitted bool) {
 	case ftp.DataFailed:
 		msg, reason, _ = sessions.DataFailure(h)
 		attrs = append(attrs, "why", clean(h.Err.Error()), "mode", h.Mode.String(), "stance", h.Stance.String(), "addr", h.Addr)
-	default:
-		return
 	}
 	option := settings.Deciding(reason)
 	if option != "" {
