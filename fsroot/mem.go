@@ -186,7 +186,7 @@ func (m *mem) Remove(name string) error {
 	fi, err := m.find(name)
 	switch {
 	case err != nil:
-	case virtual(name) == "/":
+	case isTop(name):
 		err = fs.ErrPermission
 	case fi.IsDir() && !m.empty(name):
 		err = syscall.ENOTEMPTY
@@ -206,7 +206,7 @@ func (m *mem) empty(name string) bool {
 }
 
 func (m *mem) RemoveAll(name string) error {
-	if virtual(name) == "/" {
+	if isTop(name) {
 		return pathError("remove", name, fs.ErrPermission)
 	}
 	m.mu.Lock()

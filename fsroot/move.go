@@ -37,6 +37,9 @@ func (*movedError) Is(target error) bool { return target == fs.ErrPermission }
 // A rename within one directory is always allowed, because it does not change where symlinks
 // lead.
 func (r *Root) mayMove(oldname, newname string) error {
+	if isPlain(oldname) && isPlain(newname) { // the usual case
+		return nil
+	}
 	oldDir, newDir := path.Dir(virtual(oldname)), path.Dir(virtual(newname))
 	if oldDir == newDir {
 		return nil

@@ -116,7 +116,21 @@ type noClose struct{}
 func (noClose) Close() error { return nil }
 
 // virtual returns the cleaned absolute form of a path, which errors contain.
-func virtual(name string) string { return path.Clean("/" + name) }
+func virtual(name string) string {
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
+	return path.Clean(name)
+}
+
+// isPlain reports whether name has a single component, so that it is a relative path already. Uploads and listings use
+// such names in the directory that they hold open.
+func isPlain(name string) bool {
+	return name != "" && name != "." && name != ".." && strings.IndexByte(name, '/') < 0
+}
+
+// isTop reports whether name is the top of the storage.
+func isTop(name string) bool { return !isPlain(name) && virtual(name) == "/" }
 
 // The limits for a path. Each level costs a system call in every operation, so clients
 // must not be able to create arbitrarily long paths.
@@ -142,7 +156,10 @@ func local(name string) (string, error) {
 	if strings.IndexByte(name, 0) >= 0 {
 		return "", fs.ErrInvalid
 	}
-	rel := strings.TrimPrefix(virtual(name), "/")
+	rel := name
+	if !isPlain(name) {
+		rel = virtual(name)[1:]
+	}
 	if rel == "" {
 		return ".", nil
 	}

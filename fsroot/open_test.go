@@ -1,9 +1,13 @@
 package fsroot
 
 import (
+	"cmp"
+	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -89,4 +93,24 @@ func both(t *testing.T) map[string]afero.Fs {
 	check(t, err)
 	t.Cleanup(func() { _ = r.Close() })
 	return map[string]afero.Fs{"root": r, "mem": NewMem()}
+}
+
+// TestPlainNames: names of one component, which take a shorter way, mean the same as other names.
+func TestPlainNames(t *testing.T) {
+	for _, name := range []string{"", ".", "..", "a", "...", "/a", "//a", "a/", "/", "./a", "a/..", "../a", ".a", "a/../..", `a\b`} {
+		want := path.Clean("/" + name)
+		if got := virtual(name); got != want {
+			t.Errorf("virtual(%q) = %q, want %q", name, got, want)
+		}
+		if got := isTop(name); got != (want == "/") {
+			t.Errorf("isTop(%q) = %v", name, got)
+		}
+		rel := cmp.Or(want[1:], ".")
+		if got, err := local(name); got != rel && !(runtime.GOOS == "windows" && err != nil) {
+			t.Errorf("local(%q) = %q, %v, want %q", name, got, err, rel)
+		}
+	}
+	if _, err := local(strings.Repeat("a", maxPath+1)); !errors.Is(err, fs.ErrInvalid) {
+		t.Errorf("a name that is too long: %v", err)
+	}
 }

@@ -130,7 +130,7 @@ func (r *Root) MkdirAll(name string, perm fs.FileMode) error {
 // Remove removes a file, a symlink (not its target) or an empty directory. "/"
 // is refused with fs.ErrPermission.
 func (r *Root) Remove(name string) error {
-	if virtual(name) == "/" {
+	if isTop(name) {
 		return pathError("remove", name, fs.ErrPermission)
 	}
 	return r.inRoot("remove", name, false, r.root.Remove)
@@ -140,7 +140,7 @@ func (r *Root) Remove(name string) error {
 // symlinks. If name does not exist, it returns nil. "/" is refused with
 // fs.ErrPermission.
 func (r *Root) RemoveAll(name string) error {
-	if virtual(name) == "/" {
+	if isTop(name) {
 		return pathError("remove", name, fs.ErrPermission)
 	}
 	return r.inRoot("remove", name, false, r.root.RemoveAll)
@@ -161,7 +161,7 @@ func (r *Root) Rename(oldname, newname string) error {
 // move checks whether oldname may be moved to newname, and calls step with their relative paths.
 // All renames use move.
 func (r *Root) move(oldname, newname string, step func(from, to string) error) error {
-	if virtual(oldname) == "/" || virtual(newname) == "/" {
+	if isTop(oldname) || isTop(newname) {
 		return pathError("rename", oldname, fs.ErrPermission)
 	}
 	if err := r.mayMove(oldname, newname); err != nil {

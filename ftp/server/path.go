@@ -15,12 +15,17 @@ import (
 // ".." stops at the root.
 func (s *session) resolve(arg string) string {
 	if !strings.HasPrefix(arg, "/") {
-		arg = s.cwd + "/" + arg
+		arg = strings.TrimSuffix(s.cwd, "/") + "/" + arg
 	}
 	return cleanPath(arg)
 }
 
-func cleanPath(p string) string { return path.Clean("/" + p) }
+func cleanPath(p string) string {
+	if !strings.HasPrefix(p, "/") {
+		p = "/" + p
+	}
+	return path.Clean(p)
+}
 
 // lstat is Stat without following a link at the end of the path, if the storage has links.
 func lstat(fsys afero.Fs, name string) (fs.FileInfo, error) {

@@ -59,12 +59,12 @@ func renameNew(fsys afero.Fs, oldname, newname string) error {
 // sameFile reports whether a and b describe the same file. If the storage has no identities, it can only
 // compare their types.
 func sameFile(a, b fs.FileInfo) bool {
+	if isSameFile(a, b) {
+		return true
+	}
 	_, okA := fileID(a)
 	_, okB := fileID(b)
-	if !okA && !okB {
-		return os.SameFile(a, b) || a.Mode().Type() == b.Mode().Type()
-	}
-	return isSameFile(a, b)
+	return !okA && !okB && a.Mode().Type() == b.Mode().Type()
 }
 
 // isSameFile reports whether a and b are known to describe the same file.
