@@ -136,35 +136,35 @@ func (b *blocks) release() {
 	b.conn.ahead.release()
 }
 
-func (b *blocks) read(dst []byte) (int, error) {
+func (b *blocks) read() ([]byte, error) {
 	for {
 		switch {
 		case b.left > 0 && b.kind&marker != 0:
 			if err := b.readMarker(); err != nil {
-				return 0, err
+				return nil, err
 			}
 		case b.left > 0:
 			if b.kind&suspect != 0 {
-				return 0, &BrokenError{errMarked}
+				return nil, &BrokenError{errMarked}
 			}
-			have, err := b.more(1)
+			data, err := b.more(1)
 			if err != nil {
-				return 0, err
+				return nil, err
 			}
-			n := copy(dst, have[:min(len(have), b.left)])
-			b.left -= n
-			b.conn.ahead.from += n
-			b.p.count(int64(n))
+			data = data[:min(len(data), b.left)]
+			b.left -= len(data)
+			b.conn.ahead.from += len(data)
+			b.p.count(int64(len(data)))
 			if b.left == 0 && b.ended {
-				return n, io.EOF
+				return data, io.EOF
 			}
-			return n, nil
+			return data, nil
 		case b.ended:
-			return 0, io.EOF
+			return nil, io.EOF
 		default:
 			head, err := b.more(blockHead)
 			if err != nil {
-				return 0, err
+				return nil, err
 			}
 			b.kind, b.left = head[0], int(binary.BigEndian.Uint16(head[1:]))
 			b.ended = b.kind&endOfFile != 0
@@ -213,11 +213,11 @@ func (b *blocks) more(n int) ([]byte, error) {
 
 // grow provides a full buffer, also after shrink.
 func (u *unread) grow() {
-	if u.buf != nil && len(*u.buf) == bufferLen {
+	if u.buf != nil && len(*u.buf) == smallLen {
 		return
 	}
 	old := *u
-	*u = unread{buf: buffers.Get().(*[]byte)}
+	*u = unread{buf: smallBuffers.Get().(*[]byte)}
 	if old.buf != nil {
 		u.to = copy(*u.buf, (*old.buf)[old.from:old.to])
 	}
@@ -225,11 +225,11 @@ func (u *unread) grow() {
 
 // shrink moves the bytes to a slice of their size, since nothing will be read for a while.
 func (u *unread) shrink() {
-	if u.buf == nil || len(*u.buf) != bufferLen {
+	if u.buf == nil || len(*u.buf) != smallLen {
 		return
 	}
 	left := append([]byte(nil), (*u.buf)[u.from:u.to]...)
-	buffers.Put(u.buf)
+	smallBuffers.Put(u.buf)
 	*u = unread{buf: &left, to: len(left)}
 }
 
@@ -238,8 +238,8 @@ func (u *unread) release() {
 	if u.buf == nil || u.from < u.to {
 		return
 	}
-	if len(*u.buf) == bufferLen {
-		buffers.Put(u.buf)
+	if len(*u.buf) == smallLen {
+		smallBuffers.Put(u.buf)
 	}
 	*u = unread{}
 }

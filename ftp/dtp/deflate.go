@@ -25,6 +25,7 @@ type deflated struct {
 	out      *zlib.Writer  // the compressor
 	src      *bufio.Reader // the compressed bytes, from the data connection
 	in       io.ReadCloser // the decompressor, which reads src
+	buf      *[]byte       // what it has decompressed
 	received int64         // compressed bytes
 	expanded int64         // bytes that they expanded to
 }
@@ -95,6 +96,10 @@ func (d *deflated) release() {
 		compressors[d.level()].Put(d.out)
 		d.out = nil
 	}
+	if d.buf != nil {
+		buffers.Put(d.buf)
+		d.buf = nil
+	}
 }
 
 // Read makes deflated the reader of a decompressor.
@@ -104,30 +109,30 @@ func (d *deflated) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (d *deflated) read(b []byte) (int, error) {
+func (d *deflated) read() ([]byte, error) {
 	if d.in == nil {
 		d.src = bufio.NewReaderSize(d, inflateLen)
 		if _, err := d.src.Peek(1); errors.Is(err, io.EOF) {
-			return 0, io.EOF // some peers send an empty file as nothing at all
+			return nil, io.EOF // some peers send an empty file as nothing at all
 		}
 		in, err := zlib.NewReader(d.src)
 		if err != nil {
-			return 0, notZlib(err)
+			return nil, notZlib(err)
 		}
-		d.in = in
+		d.in, d.buf = in, buffers.Get().(*[]byte)
 	}
-	n, err := d.in.Read(b)
+	n, err := d.in.Read(*d.buf)
 	d.expanded += int64(n)
 	d.p.count(int64(n))
 	switch {
 	case d.expanded > maxEasy && d.expanded/maxGrowth > d.received:
-		return 0, &BrokenError{ErrExpands}
+		return nil, &BrokenError{ErrExpands}
 	case errors.Is(err, io.EOF):
-		return n, d.afterEnd()
+		err = d.afterEnd()
 	case err != nil:
-		return n, notZlib(err)
+		err = notZlib(err)
 	}
-	return n, nil
+	return (*d.buf)[:n], err
 }
 
 // errAfterEnd is returned if bytes follow the end of the compressed file.

@@ -16,8 +16,9 @@ type framing interface {
 	flush() error
 	// end marks the end of the file and sends everything that was held back.
 	end() error
-	// read reads the next bytes of the file. It returns io.EOF with the last bytes or after them.
-	read(b []byte) (int, error)
+	// read returns the next bytes of the file, which are valid until the next call. It returns io.EOF with the last
+	// bytes or after them.
+	read() ([]byte, error)
 	// release releases memory. It sends nothing.
 	release()
 }
@@ -30,23 +31,35 @@ func (p *pump) frame(conn *Conn) framing {
 	case ftp.Deflate:
 		return &deflated{p: p}
 	}
-	return stream{p}
+	return &stream{p: p}
 }
 
 // stream is stream mode: the bytes of the file and nothing else. The file ends where the connection
 // does (RFC 959 §3.4.1).
-type stream struct{ p *pump }
+type stream struct {
+	p  *pump
+	in *[]byte // to read into
+}
 
-func (s stream) write(data []byte) error { return s.p.write(data, s.p.count) }
+func (s *stream) write(data []byte) error { return s.p.write(data, s.p.count) }
 
-func (s stream) flush() error { return nil }
-func (s stream) end() error   { return nil }
-func (s stream) release()     {}
+func (s *stream) flush() error { return nil }
+func (s *stream) end() error   { return nil }
 
-func (s stream) read(b []byte) (int, error) {
-	n, err := s.p.read(b)
+func (s *stream) read() ([]byte, error) {
+	if s.in == nil {
+		s.in = buffers.Get().(*[]byte)
+	}
+	n, err := s.p.read(*s.in)
 	s.p.count(int64(n))
-	return n, err
+	return (*s.in)[:n], err
+}
+
+func (s *stream) release() {
+	if s.in != nil {
+		buffers.Put(s.in)
+		s.in = nil
+	}
 }
 
 // errMarked is returned for a block that the sender marks as suspect (RFC 959 §3.4.2).

@@ -38,11 +38,15 @@ const (
 	maxChunk  = 4 << 20
 	bufferLen = 256 << 10
 	textLen   = 64 << 10 // of ASCII, which may double; the result fits into a buffer
+	smallLen  = blockMost + aheadMost + 1
 	// recordsLen bytes fit into a buffer as TLS records.
 	recordsLen = bufferLen - 8<<10
 )
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferLen); return &b }}
+
+// smallBuffers holds buffers for small files, and for the blocks of MODE B.
+var smallBuffers = sync.Pool{New: func() any { b := make([]byte, smallLen); return &b }}
 
 func (p *pump) run(conn *Conn) error {
 	stop := p.stopWith(p.ctx)
@@ -247,11 +251,14 @@ func (p *pump) bound() error {
 
 // send copies from Source through a buffer and, if there is one, the stage.
 func (p *pump) send(st stage, f framing) error {
-	in, out := getBuffers(st)
-	defer putBuffers(in, out)
+	in := buffers.Get().(*[]byte)
+	defer buffers.Put(in)
+	var out *[]byte
 	size := int64(len(*in))
 	switch {
 	case st != nil:
+		out = buffers.Get().(*[]byte)
+		defer buffers.Put(out)
 		size = textLen
 	case p.tls != nil:
 		size = recordsLen
@@ -341,14 +348,16 @@ func (p *pump) read(b []byte) (int, error) {
 
 // receive copies to Sink through a buffer and, if there is one, the stage.
 func (p *pump) receive(st stage, f framing) error {
-	in, out := getBuffers(st)
-	defer putBuffers(in, out)
+	var out *[]byte
+	if st != nil {
+		out = buffers.Get().(*[]byte)
+		defer buffers.Put(out)
+	}
 	taken := int64(0)
 	for {
-		n, readErr := f.read(*in)
-		data := (*in)[:n]
+		data, readErr := f.read()
 		if p.job.Bounded {
-			if left := max(p.job.size()-taken, 0); int64(n) > left {
+			if left := max(p.job.size()-taken, 0); int64(len(data)) > left {
 				data, readErr = data[:left], ErrMore
 			}
 			taken += int64(len(data))

@@ -193,8 +193,8 @@ func (t *Started) quickUpload(patience time.Duration) (Result, bool) {
 		}
 		read = func(b []byte, _ time.Duration) (int, error) { return t.pump.conn.Read(b) }
 	}
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
+	buf := smallBuffers.Get().(*[]byte)
+	defer smallBuffers.Put(buf)
 	for t.pump.moved < minChunk {
 		n, err := read(*buf, patience)
 		t.pump.count(int64(n))

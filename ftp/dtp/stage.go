@@ -4,22 +4,6 @@ import (
 	"miniftp/ftp"
 )
 
-// getBuffers takes a buffer to read into and, if there is a stage, one for its output.
-func getBuffers(st stage) (in, out *[]byte) {
-	in = buffers.Get().(*[]byte)
-	if st != nil {
-		out = buffers.Get().(*[]byte)
-	}
-	return in, out
-}
-
-func putBuffers(in, out *[]byte) {
-	buffers.Put(in)
-	if out != nil {
-		buffers.Put(out)
-	}
-}
-
 // stageOf returns the stage that transforms the Job's bytes, or nil. To add a stage, add a case.
 func stageOf(j *Job) stage {
 	switch {
