@@ -58,7 +58,7 @@ func (c *coarseness) widen(e *ftp.Entry, from, to time.Time) (time.Time, time.Ti
 // found out once, when the times of a file first differ by no more than the longest step. After that the
 // span of each file includes the rounding.
 func (m *mirror) orderRounded(ctx context.Context, t *task) int {
-	order := m.order(&t.src, &t.dst)
+	order := m.order(&t.src, t.dst)
 	s, ok := m.dst.(*plainSide)
 	if order == 0 || !ok || !isStep(t.dst.Modified, timeSteps[len(timeSteps)-1]) {
 		return order
@@ -74,7 +74,7 @@ func (m *mirror) orderRounded(ctx context.Context, t *task) int {
 			s.tryTimes(ctx, t.rel, t.dst.Modified)
 		}
 	})
-	return m.order(&t.src, &t.dst)
+	return m.order(&t.src, t.dst)
 }
 
 // guess estimates the step in a dry run, which may not write a probe. It takes the longest step that all

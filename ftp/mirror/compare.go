@@ -12,10 +12,10 @@ import (
 type task struct {
 	rel  string
 	src  ftp.Entry
-	dst  ftp.Entry // the file at the destination; Name is empty if there is none
-	part ftp.Entry // the part that an earlier run left; Name is empty if there is none
-	tag  string    // the tag in the name of the part, which identifies the version
-	why  string    // why it is copied; "": compare finds out
+	dst  *ftp.Entry // the file at the destination; nil: there is none
+	part bool       // an earlier run left a part of the file
+	tag  string     // the tag in the name of the part, which identifies the version
+	why  string     // why it is copied; "": compare finds out
 }
 
 // quick compares the entries of the listings. sure is false if they are not sufficient.
@@ -72,7 +72,7 @@ func (m *mirror) compare(ctx context.Context, t *task) (why string, err error) {
 	if err := m.src.exact(ctx, t.rel, &t.src); err != nil {
 		return "", err
 	}
-	if err := m.dst.exact(ctx, t.rel, &t.dst); err != nil {
+	if err := m.dst.exact(ctx, t.rel, t.dst); err != nil {
 		return "", err
 	}
 	order := m.orderRounded(ctx, t)

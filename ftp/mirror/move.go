@@ -31,7 +31,7 @@ func (m *mirror) task(ctx context.Context, t *task) {
 		why, err := m.compare(ctx, t)
 		if err == nil && why == "" {
 			m.countUnchanged()
-			m.perms(ctx, t.rel, &t.src, &t.dst)
+			m.perms(ctx, t.rel, &t.src, t.dst)
 			return
 		}
 		t.why = why
@@ -136,10 +136,7 @@ func (m *mirror) put(ctx context.Context, src *plainSide, dst *remoteSide, t *ta
 	o := client.FileOptions{
 		FS: src.fsys, Progress: m.progress(t.rel), KeepTime: !t.src.Modified.IsZero(), Several: !m.o.Perms,
 		Retry: m.retryOf(CopyFile, t.rel), Beside: true,
-		Continue: t.part.Name != "",
-	}
-	if t.dst.Name != "" {
-		o.Replaces = &t.dst
+		Continue: t.part, Replaces: t.dst,
 	}
 	res, err := dst.pool.Upload(ctx, src.at(t.rel), dst.at(t.rel), o)
 	if err == nil && m.o.Perms {
@@ -195,15 +192,15 @@ func (m *mirror) across(ctx context.Context, src, dst *remoteSide, t *task) (res
 		part = dst.at(client.PartNames(t.rel, t.tag)[0])
 		var renamed error
 		res, err = m.stream(ctx, src, dst, t, part, func(c *client.Client) error {
-			renamed = c.Replace(ctx, part, dst.at(t.rel), t.dst.Name != "")
+			renamed = c.Replace(ctx, part, dst.at(t.rel), t.dst != nil)
 			return renamed
 		})
 		switch {
-		case renamed != nil && !client.MayWriteOver(renamed, t.dst.Name != ""):
+		case renamed != nil && !client.MayWriteOver(renamed, t.dst != nil):
 			return res, client.LeftAs(part, err)
 		case renamed == nil && err != nil && res.Bytes > 0:
 			return res, client.LeftAs(part, err) // no later run continues it
-		case renamed == nil && !client.RefusedName(err, t.dst.Name != ""):
+		case renamed == nil && !client.RefusedName(err, t.dst != nil):
 			return res, err
 		}
 	}

@@ -125,7 +125,7 @@ func (v *visit) entries() {
 
 // file queues a file if it has to be copied, or compared more closely.
 func (v *visit) file(rel string, e, dst *ftp.Entry) {
-	m, t := v.m, &task{rel: rel, src: *e, dst: *dst, why: "new", tag: client.VersionTag(e.Size, e.Modified)}
+	m, t := v.m, &task{rel: rel, src: *e, why: "new", tag: client.VersionTag(e.Size, e.Modified)}
 	switch {
 	case dst.Name == "":
 	case dst.IsDir():
@@ -133,8 +133,9 @@ func (v *visit) file(rel string, e, dst *ftp.Entry) {
 			m.report(v.ctx, Action{Kind: CopyFile, Path: rel, Err: err})
 			return
 		}
-		t.dst = ftp.Entry{}
 	default:
+		there := *dst
+		t.dst = &there
 		why, sure := m.quick(e, dst)
 		if t.why = why; sure && why == "" {
 			m.countUnchanged()
@@ -145,9 +146,7 @@ func (v *visit) file(rel string, e, dst *ftp.Entry) {
 	for _, part := range client.PartNames(e.Name, t.tag) {
 		if _, ok := v.left[part]; ok {
 			v.left[part] = true
-			if t.part.Name == "" {
-				t.part, _ = v.m.find(v.l.dst, part)
-			}
+			t.part = true
 		}
 	}
 	if t.why != "" {
