@@ -50,7 +50,7 @@ const (
 	chainWindow = 256
 	// nearWindow is how many files should be under way if the server replies within nearReply: more would hide no round
 	// trip, but each takes about 20 KiB of memory.
-	nearWindow = 64
+	nearWindow = 32
 	nearReply  = 2 * time.Millisecond
 	// chainMost is the largest file for a chain, in bytes. Larger files are better moved by the
 	// kernel.

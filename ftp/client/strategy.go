@@ -72,7 +72,7 @@ func (p *Pool) Upload(ctx context.Context, local, remote string, o FileOptions) 
 }
 
 // Parallel returns how many Downloads or Uploads should run at once. If small files can share a
-// connection to this server, which Parallel asks the server, it is 64 for a server that replies at
+// connection to this server, which Parallel asks the server, it is 32 for a server that replies at
 // once and more for one that is far; otherwise it is the number of connections that the Pool may
 // have. Sharing pays from about eight small files on.
 func (p *Pool) Parallel(ctx context.Context) int {
