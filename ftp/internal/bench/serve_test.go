@@ -32,14 +32,16 @@ func (t *target) url(path string) string {
 	return fmt.Sprintf("%s://%s:%s@%s/%s", scheme, t.user, t.password, t.addr, path)
 }
 
-// build builds the program as a user would. BENCH_MINIFTP may name another build to measure.
+// build builds the program as releases are built. BENCH_MINIFTP may name another build to measure.
 func build(tb testing.TB) string {
 	tb.Helper()
 	if bin := os.Getenv("BENCH_MINIFTP"); bin != "" {
 		return bin
 	}
 	bin := filepath.Join(tb.TempDir(), "miniftp")
-	if out, err := exec.Command("go", "build", "-o", bin, "miniftp/cmd/miniftp").CombinedOutput(); err != nil {
+	cmd := exec.Command("go", "build", "-o", bin, "miniftp/cmd/miniftp")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Fatalf("build: %v\n%s", err, out)
 	}
 	return bin
