@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"miniftp/ftp"
@@ -32,10 +33,12 @@ type pump struct {
 }
 
 // Chunks of the kernel's copy grow as long as they are quick: a fast peer needs few turns of the loop,
-// and a slow one is not mistaken for one that has stalled.
+// and a slow one is not mistaken for one that has stalled. With many copies at once they stay small: a session that begins
+// waits for its turn, and what was sent to a near peer is still in the processor's cache when the peer reads it.
 const (
 	minChunk  = 64 << 10
-	maxChunk  = 4 << 20
+	maxChunk  = 4 << 20 // of all running copies together, unless that leaves less than fairChunk for each
+	fairChunk = 128 << 10
 	bufferLen = 256 << 10
 	textLen   = 64 << 10 // of ASCII, which may double; the result fits into a buffer
 	smallLen  = blockMost + aheadMost + 1
@@ -171,6 +174,12 @@ func (p *pump) count(n int64) {
 	}
 }
 
+// copying is the number of pumps in kernel.
+var copying atomic.Int64
+
+// mostOf returns the largest chunk while there are that many copies.
+func mostOf(copies int64) int64 { return max(fairChunk, maxChunk/copies) }
+
 // kernel copies by sendfile or splice, chunk by chunk.
 func (p *pump) kernel() error {
 	dst, src := io.Writer(p.conn), p.job.Source
@@ -178,10 +187,12 @@ func (p *pump) kernel() error {
 		dst, src = p.job.Sink, p.conn
 	}
 	sender := newKernelSender(p.conn, p.job.Source)
+	copying.Add(1)
+	defer copying.Add(-1)
 	chunk := int64(minChunk)
 	for {
 		runtime.Gosched() // other sessions may have their turn first: with a fast peer the next call takes milliseconds
-		n := p.limit(chunk)
+		n := p.limit(min(chunk, mostOf(copying.Load())))
 		if p.job.Size > 0 || p.job.Bounded {
 			if n = min(n, p.job.size()-p.moved); n <= 0 {
 				return p.bound()

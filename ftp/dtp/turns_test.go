@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"miniftp/ftp"
 )
@@ -72,4 +73,37 @@ func TestSendsProcFiles(t *testing.T) {
 		t.Errorf("received %q", buf)
 	}
 	check(t, (<-done).Err)
+}
+
+// TestChunksAreFair: a copy moves less at a time while there are many.
+func TestChunksAreFair(t *testing.T) {
+	data := random(8 << 20)
+	largest := func() (most int64) {
+		last := int64(0)
+		ours, theirs := pair(t)
+		done := run(context.Background(), ours, Job{Source: tempFile(t, data), Type: ftp.Image, Progress: func(n int64) {
+			most, last = max(most, n-last), n
+		}})
+		wantBytes(t, theirs, data)
+		check(t, (<-done).Err)
+		return most
+	}
+	if most := largest(); most <= fairChunk {
+		t.Errorf("alone it moves %d bytes at a time at most", most)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for range maxChunk / fairChunk {
+		ours, _ := pair(t)
+		run(ctx, ours, Job{Source: tempFile(t, data), Type: ftp.Image})
+	}
+	within(t, func() struct{} {
+		for copying.Load() < maxChunk/fairChunk {
+			time.Sleep(time.Millisecond)
+		}
+		return struct{}{}
+	})
+	if most := largest(); most > fairChunk {
+		t.Errorf("among many it moves %d bytes at a time", most)
+	}
 }
