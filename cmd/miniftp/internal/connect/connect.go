@@ -65,11 +65,17 @@ func Open(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error) {
 			return k, err
 		}
 	}
+	if r.Storage == "" {
+		calm.Client()
+	}
+	return open(e, c, r)
+}
+
+func open(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error) {
 	debug.SetGCPercent(50) // frees the garbage of long listings sooner; transfers make none
 	if r.Storage != "" {
 		return openStorage(e, c, r)
 	}
-	calm.Client()
 	opts, err := Options(c)
 	if err != nil {
 		return nil, err
@@ -96,7 +102,7 @@ func Open(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error) {
 // ByHand returns the options for connections to the server of r, for verbs that open their connections
 // themselves. Without a user the login is anonymous.
 func ByHand(e *verb.Env, c *cli.Context, r *ftp.URL) (client.Options, error) {
-	k, err := Open(e, c, &target.Remote{URL: *r})
+	k, err := open(e, c, &target.Remote{URL: *r})
 	if err != nil {
 		return client.Options{}, err
 	}
