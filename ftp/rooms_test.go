@@ -86,7 +86,7 @@ var cmdRooms = []struct {
 	{name: "mirror", isVerb: true, may: "term verb verb/flags local target meter connect /ftp /ftp/client /ftp/mirror /fsroot"},
 	{name: "copy", isVerb: true, may: "term verb verb/flags product target explain meter watch connect /ftp /ftp/client /ftp/fxp"},
 	{name: "doctor", isVerb: true, may: "control term verb verb/flags local product target explain storage connect /ftp /ftp/dtp /ftp/pi /ftp/client /fsroot /fsroot/fstest"},
-	{name: "bench", isVerb: true, may: "term verb verb/flags target connect /ftp /ftp/dtp /ftp/pi /ftp/client"},
+	{name: "bench", isVerb: true, may: "term verb verb/flags target connect /ftp /ftp/dtp /ftp/pi /ftp/client /internal/calm"},
 	{name: "demo", isVerb: true, may: "term verb verb/flags explain watch /ftp /ftp/client /ftp/server /fsroot"},
 	{name: "docs", isVerb: true, may: "term verb verb/flags connect"},
 	{name: "passwd", isVerb: true, may: "term verb verb/flags local users /ftp /ftp/server"},

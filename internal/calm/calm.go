@@ -52,11 +52,11 @@ var (
 // processors the runtime of its program has.
 func Enable() { enabled.Store(supported) }
 
-// Client says that the program is a client that is about to call a server. One processor can serve its few connections, so it
-// has one from now on while its waits follow each other quickly. If it uses most of that processor, as with encryption or
-// checksums, it gets the others back.
-func Client() {
-	if client.Store(true); enabled.Load() && keeping.CompareAndSwap(false, true) {
+// Client says whether the program is a client with few connections, and is about to call a server. One processor can serve
+// these, so it has one from now on while its waits follow each other quickly. If it uses most of that processor, as with
+// encryption or checksums, it gets the others back.
+func Client(yes bool) {
+	if client.Store(yes); yes && enabled.Load() && keeping.CompareAndSwap(false, true) {
 		go keep() // ends after one period if there are few waits
 	}
 }
@@ -95,10 +95,10 @@ func keep() {
 	var tooBusy bool
 	if client.Load() {
 		runtime.GOMAXPROCS(1)
-		tooBusy = count(func() { time.Sleep(period) })
+		tooBusy = count(true, func() { time.Sleep(period) })
 	} else {
 		runtime.GOMAXPROCS(n + extra(n))
-		tooBusy = count(occupy)
+		tooBusy = count(false, occupy)
 	}
 	restore(n)
 	if tooBusy {
@@ -115,14 +115,14 @@ func occupy() {
 	}
 }
 
-// count runs onePeriod again and again until there are few waits in one, or the program is busy.
-func count(onePeriod func()) (tooBusy bool) {
+// count runs onePeriod again and again until there are few waits in one, the program is busy, or Client says something else.
+func count(asClient bool, onePeriod func()) (tooBusy bool) {
 	for {
 		waits.Store(0)
 		start := processorTime()
 		onePeriod()
 		switch {
-		case waits.Load() < few:
+		case waits.Load() < few, client.Load() != asClient:
 			return false
 		case processorTime()-start > time.Duration(busy(int64(period))):
 			return true

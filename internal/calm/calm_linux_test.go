@@ -73,7 +73,7 @@ func TestWaitClient(t *testing.T) {
 		client.Store(false)
 		runtime.GOMAXPROCS(before)
 	})
-	for _, start := range []func(){Client, func() { waitOften(t) }} {
+	for _, start := range []func(){func() { Client(true) }, func() { waitOften(t) }} {
 		start()
 		for end := time.Now().Add(30 * time.Second); runtime.GOMAXPROCS(0) != 1; {
 			if !keeping.Load() {
@@ -87,6 +87,30 @@ func TestWaitClient(t *testing.T) {
 		if n := runtime.GOMAXPROCS(0); n != 4 {
 			t.Errorf("after the waits it has %d processors", n)
 		}
+	}
+	Client(false)
+	for end := time.Now().Add(30 * time.Second); runtime.GOMAXPROCS(0) <= 4; waitOften(t) {
+		if time.Now().After(end) {
+			t.Fatal("it still counts as a client")
+		}
+	}
+}
+
+// TestNoClient: a client that no longer is one gets its processors back, although it waits often.
+func TestNoClient(t *testing.T) {
+	before := runtime.GOMAXPROCS(4)
+	t.Setenv("GOMAXPROCS", "4")
+	client.Store(true)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+	n := 0
+	tooBusy := count(true, func() {
+		waits.Store(many)
+		if n++; n > 2 {
+			client.Store(false)
+		}
+	})
+	if tooBusy || n != 3 {
+		t.Errorf("it ended after %d periods, busy: %v", n, tooBusy)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/ftp"
+	"miniftp/internal/calm"
 )
 
 // loadRow is one kind of load. It makes one row of the table.
@@ -18,6 +19,7 @@ type loadRow struct {
 	name  string
 	unit  string // of its rate
 	files bool   // it needs the directory of the run
+	many  bool   // it has many sessions at once
 	run   func(b *benchmark, f *figures) error
 }
 
@@ -27,19 +29,19 @@ const pipelined = 50
 // allRows returns all rows in the order in which they run.
 func allRows() []loadRow {
 	return []loadRow{
-		{"login", "/s", false, (*benchmark).runLogin},
-		{"get-small", "files/s", true, fetchRow("I", smallFile)},
-		{"put-small", "files/s", true, storeRow(smallFile)},
-		{"get-large", "MB/s", true, fetchRow("I", largeFile)},
-		{"put-large", "MB/s", true, storeRow(largeFile)},
-		{"get-text", "MB/s", true, fetchRow("A", textFile)},
-		{"data", "/s", true, fetchRow("I", emptyFile)},
-		{"list", "entries/s", true, listRow("LIST")},
-		{"mlsd", "entries/s", true, listRow("MLSD")},
-		{"latency", "/s", false, (*benchmark).runLatency},
-		{"pipeline", "/s", false, (*benchmark).runPipeline},
-		{"idle", "/s", false, (*benchmark).runIdle},
-		{"many", "MB/s", true, (*benchmark).runMany},
+		{"login", "/s", false, true, (*benchmark).runLogin},
+		{"get-small", "files/s", true, false, fetchRow("I", smallFile)},
+		{"put-small", "files/s", true, false, storeRow(smallFile)},
+		{"get-large", "MB/s", true, false, fetchRow("I", largeFile)},
+		{"put-large", "MB/s", true, false, storeRow(largeFile)},
+		{"get-text", "MB/s", true, false, fetchRow("A", textFile)},
+		{"data", "/s", true, false, fetchRow("I", emptyFile)},
+		{"list", "entries/s", true, false, listRow("LIST")},
+		{"mlsd", "entries/s", true, false, listRow("MLSD")},
+		{"latency", "/s", false, false, (*benchmark).runLatency},
+		{"pipeline", "/s", false, false, (*benchmark).runPipeline},
+		{"idle", "/s", false, true, (*benchmark).runIdle},
+		{"many", "MB/s", true, true, (*benchmark).runMany},
 	}
 }
 
@@ -51,6 +53,7 @@ func (l leftOut) Error() string { return l.why }
 // measure runs a row.
 func (b *benchmark) measure(row loadRow) (*figures, error) {
 	f := &figures{row: row}
+	calm.Client(!row.many) // the programs that people use have one thread for a session
 	err := row.run(b, f)
 	var out leftOut
 	switch {

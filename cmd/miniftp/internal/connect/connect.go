@@ -66,7 +66,7 @@ func Open(e *verb.Env, c *cli.Context, r *target.Remote) (*Link, error) {
 		}
 	}
 	if r.Storage == "" {
-		calm.Client()
+		calm.Client(true)
 	}
 	return open(e, c, r)
 }
