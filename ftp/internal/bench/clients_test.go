@@ -26,6 +26,7 @@ type clientRow struct {
 	sessions int
 	far      bool // through the relay with the long round-trip time
 	own      bool // only with miniftp's client and server
+	plain    bool // miniftp copies with get -r or put -r, as most clients do, and not with mirror
 	shown    []clientFigure
 }
 
@@ -59,10 +60,10 @@ func (l *lab) clientRows() []clientRow {
 		return clientFigure{measure{title, unit, true, hold, aim, true}, of}
 	}
 	file := func(title, do, tree string, size int64, sessions int, far bool, shown ...clientFigure) clientRow {
-		return clientRow{do, tree, 1, size, sessions, far, false, append([]clientFigure{cost(title, "s", 1, 1.1, wall)}, shown...)}
+		return clientRow{do, tree, 1, size, sessions, far, false, false, append([]clientFigure{cost(title, "s", 1, 1.1, wall)}, shown...)}
 	}
 	dir := func(title, do, tree string, n, sessions int, far bool, hold, aim float64, shown ...clientFigure) clientRow {
-		return clientRow{do, tree, n, 4 << 10, sessions, far, false, append([]clientFigure{cost(title, "s", hold, aim, wall)}, shown...)}
+		return clientRow{do, tree, n, 4 << 10, sessions, far, false, false, append([]clientFigure{cost(title, "s", hold, aim, wall)}, shown...)}
 	}
 	s := l.size
 	rows := []clientRow{
@@ -73,6 +74,11 @@ func (l *lab) clientRows() []clientRow {
 		rows = append(rows,
 			dir("21 1000 × 4 KiB "+do, do, "thousand", s.mirror, 1, false, 0.9, 1.3, cost("21 the same, CPU", "s", 0, 0, cpu)),
 			dir("21 1000 × 4 KiB "+do+", 8 sessions", do, "thousand", s.mirror, 8, false, 0.9, 1.3))
+	}
+	for i, do := range []string{down, up} {
+		plain := dir("21 1000 × 4 KiB "+do+[]string{", get -r", ", put -r"}[i], do, "thousand", s.mirror, 1, false, 0.9, 1.3)
+		plain.plain = true
+		rows = append(rows, plain)
 	}
 	for i, do := range []string{down, up} {
 		rows = append(rows,
@@ -91,7 +97,7 @@ func (l *lab) clientRows() []clientRow {
 		rows = append(rows, r)
 	}
 	for _, do := range []string{down, up} {
-		rows = append(rows, clientRow{do, "tree", s.tree, 100, 1, false, true, []clientFigure{
+		rows = append(rows, clientRow{do, "tree", s.tree, 100, 1, false, true, false, []clientFigure{
 			most("25 100,000 × 100 bytes in 100 directories "+do+", peak RSS", "MiB", 14, 10, rss), cost("the same", "s", 0, 0, wall),
 		}})
 	}
@@ -259,7 +265,7 @@ func (c *cell) add(s *spent, err error) {
 func (f *field) once(s *scope, r clientRow, client string) (*spent, error) {
 	target := f.work.dir("got-"+client, func(string) {})
 	defer os.RemoveAll(target)
-	w := work{do: r.do, files: r.files, sessions: r.sessions, remote: r.tree, local: target}
+	w := work{do: r.do, plain: r.plain, files: r.files, sessions: r.sessions, remote: r.tree, local: target}
 	if r.do == put || r.do == up {
 		w.local = filepath.Join(f.target.root, r.tree)
 		w.remote = "up-" + client

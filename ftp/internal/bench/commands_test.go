@@ -23,6 +23,7 @@ const (
 // host.
 type work struct {
 	do            string
+	plain         bool // see clientRow
 	remote, local string
 	files         int // the number of files in the directory
 	sessions      int
@@ -41,6 +42,9 @@ func (l *lab) command(client string, w work, addr string, t *target) []string {
 	switch client {
 	case "miniftp":
 		flags := []string{l.bin, map[string]string{get: "get", put: "put", down: "mirror", up: "mirror"}[w.do], "-q", "-j", n}
+		if w.plain {
+			flags = []string{l.bin, map[string]string{down: "get", up: "put"}[w.do], "-r", "-q", "-j", n}
+		}
 		if w.do == get || w.do == down {
 			return append(flags, url, w.local)
 		}
