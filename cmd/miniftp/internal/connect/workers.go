@@ -3,6 +3,7 @@ package connect
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -96,15 +97,20 @@ func (c *Workers) Wait() error {
 }
 
 // Targets holds the names to which a run has written files. Like cp, a run does not overwrite a file that
-// it has written itself.
-type Targets map[string]bool
+// it has written itself. There may be very many, so it holds only a hash of each; that two names have the same one is
+// out of the question with 128 bits.
+type Targets map[[2]uint64]struct{}
+
+// seeds are those of the two halves of a hash.
+var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
 // Claim reserves a name for the file from. It returns an error if the name is taken.
 func (t Targets) Claim(name, from string) error {
-	if t[name] {
+	hash := [2]uint64{maphash.String(seeds[0], name), maphash.String(seeds[1], name)}
+	if _, taken := t[hash]; taken {
 		return fmt.Errorf("%s: skipped: another file of this run was already written to %s", ftp.Printable(from), ftp.Printable(name))
 	}
-	t[name] = true
+	t[hash] = struct{}{}
 	return nil
 }
 
