@@ -47,10 +47,13 @@ func (c *Client) version(ctx context.Context, path string) (v version, err error
 	}
 	if c.hasMLST() {
 		e, err := c.mlst(ctx, path)
-		if err == nil && e.Size >= 0 && !e.Modified.IsZero() {
+		switch {
+		case err == nil && e.Size >= 0 && !e.Modified.IsZero() && !e.IsDir():
+			c.history.mlstWorks.Store(true)
 			return listedVersion(&e), nil
-		}
-		if err != nil && !isReply(err) {
+		case saysMissing(err) && (c.history.mlstWorks.Load() || c.isMeasured()):
+			return version{size: -1}, nil // SIZE and MDTM would say the same
+		case err != nil && !isReply(err):
 			return version{size: -1}, err
 		}
 	}

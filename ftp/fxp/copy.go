@@ -150,15 +150,15 @@ func (p *pair) look(ctx context.Context) error {
 // source finds out which version of the file is copied.
 func (p *pair) source(ctx context.Context) error {
 	c := p.from.c
-	if hasSize(c) {
+	now, err := c.Facts(ctx, p.from.arg)
+	if err != nil {
+		return p.from.failed(err)
+	}
+	if now.Size < 0 && hasSize(c) {
 		_, err := c.Size(ctx, p.from.arg)
 		if is550(err) && pi.IsReply(err) || err != nil && !pi.IsReply(err) {
 			return p.from.failed(err) // stop here: STOR would leave an empty file at the destination
 		}
-	}
-	now, err := c.Facts(ctx, p.from.arg)
-	if err != nil {
-		return p.from.failed(err)
 	}
 	if p.v = p.at.tries.first(now); now.Size >= 0 && now.Size < p.v.Size {
 		return p.from.failed(&client.TruncatedError{Want: p.v.Size, Got: now.Size, Err: errShrunk})
