@@ -1,10 +1,12 @@
 package fxp_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"miniftp/ftp"
 	"miniftp/ftp/client"
@@ -46,5 +48,41 @@ func TestCopyCommands(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("%s: %v, want %s", side, got, want)
 		}
+	}
+}
+
+// TestCopyAsksBothAtOnce: the questions to the two servers before and after a copy take one round trip each.
+func TestCopyAsksBothAtOnce(t *testing.T) {
+	a, b := party.Ours(t, "127.0.0.1", true), party.Ours(t, "127.0.0.2", true)
+	a.Write(t, "f", "content")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	type question struct{ side, verb string }
+	asked := map[question]chan struct{}{}
+	for _, side := range []string{"from", "to"} {
+		for _, verb := range []string{"MLST", "SIZE"} {
+			asked[question{side, verb}] = make(chan struct{})
+		}
+	}
+	meet := func(side, other string) func(*client.Options) {
+		return func(o *client.Options) {
+			o.Observer = ftp.ObserverFunc(func(e ftp.Event) {
+				h, ok := e.What.(ftp.CommandGiven)
+				mine := asked[question{side, h.Command.Verb}]
+				if !ok || mine == nil {
+					return
+				}
+				close(mine)
+				select {
+				case <-asked[question{other, h.Command.Verb}]:
+				case <-ctx.Done():
+					t.Errorf("the server %s is asked %s before the other one", side, h.Command.Verb)
+				}
+			})
+		}
+	}
+	ca, cb := a.Dial(t, meet("from", "to")), b.Dial(t, meet("to", "from"))
+	if _, err := party.Between(ctx, ca, "f", cb, "copy", fxp.Plan{}); err != nil {
+		t.Fatal(err)
 	}
 }

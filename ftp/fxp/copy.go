@@ -1,6 +1,7 @@
 package fxp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path"
@@ -134,10 +135,13 @@ type pair struct {
 
 // look finds out what exists at both servers, before anything is changed.
 func (p *pair) look(ctx context.Context) error {
-	if err := p.at.choose(ctx); err != nil {
-		return p.to.failed(err)
-	}
-	if err := p.source(ctx); err != nil {
+	err := atOnce(func() error {
+		if err := p.at.choose(ctx); err != nil {
+			return p.to.failed(err)
+		}
+		return nil
+	}, func() error { return p.source(ctx) })
+	if err != nil {
 		return err
 	}
 	if err := p.sameFile(ctx); err != nil {
@@ -145,6 +149,14 @@ func (p *pair) look(ctx context.Context) error {
 	}
 	p.to.arg = p.at.name
 	return nil
+}
+
+// atOnce asks both servers at once, which takes one round trip instead of two. The error of to is returned first.
+func atOnce(to, from func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- from() }()
+	no := to()
+	return cmp.Or(no, <-done)
 }
 
 // source finds out which version of the file is copied.

@@ -58,13 +58,20 @@ func (d *direct) dataBroke(err error) bool {
 
 // compare asks both servers for the size after the transfer.
 func (d *direct) compare(ctx context.Context) error {
-	got, err := size(ctx, d.to.c, d.to.arg)
+	var got, now int64
+	err := atOnce(func() (err error) {
+		if got, err = size(ctx, d.to.c, d.to.arg); err != nil {
+			err = d.to.failed(err)
+		}
+		return err
+	}, func() (err error) {
+		if now, err = size(ctx, d.from.c, d.from.arg); err != nil {
+			err = d.from.failed(err)
+		}
+		return err
+	})
 	if err != nil {
-		return d.to.failed(err)
-	}
-	now, err := size(ctx, d.from.c, d.from.arg)
-	if err != nil {
-		return d.from.failed(err)
+		return err
 	}
 	d.res.Bytes, d.res.Verified = max(got, now), "replies"
 	switch {
