@@ -40,8 +40,8 @@ const (
 	maxChunk  = 4 << 20 // of all running copies together, unless that leaves less than fairChunk for each
 	fairChunk = 128 << 10
 	bufferLen = 256 << 10
-	textLen   = 64 << 10 // of ASCII, which may double; the result fits into a buffer
-	smallLen  = blockMost + aheadMost + 1
+	textLen   = 64 << 10                  // of ASCII, which may double; the result fits into a buffer
+	smallLen  = blockMost + aheadMost + 1 // a block and what may be read beyond it
 	// recordsLen bytes fit into a buffer as TLS records.
 	recordsLen = bufferLen - 8<<10
 )
@@ -225,7 +225,7 @@ func (p *pump) kernel() error {
 			chunk = minChunk // slow, but not stalled
 		case err != nil:
 			return failed(err)
-		case took < chunkTime:
+		case took < chunkTime && n >= chunk:
 			chunk = min(2*chunk, maxChunk)
 		case took > 4*chunkTime:
 			chunk = max(chunk/2, minChunk)

@@ -51,8 +51,9 @@ type socket struct {
 // Otherwise the Opener is used up: call Quick, or Started.Run, on the result.
 func (o *Opener) StartNow(job Job, patience time.Duration, near bool) *Started {
 	job.Opened = nil
-	if o.kept != nil {
-		return begin(o.kept, job)
+	if c := o.kept; c != nil {
+		o.kept = nil // Close must not drop what the Job reads
+		return begin(c, job)
 	}
 	// To wait on a bare descriptor takes a system call, for the bytes of an upload as well as for the answer when
 	// this end dials. Only a near peer ends that wait soon.

@@ -2,6 +2,7 @@ package dtp
 
 import (
 	"context"
+	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -105,5 +106,29 @@ func TestChunksAreFair(t *testing.T) {
 	})
 	if most := largest(); most > fairChunk {
 		t.Errorf("among many it moves %d bytes at a time", most)
+	}
+}
+
+// TestChunksGrowOnlyWhenWhole: a copy that moved less than a chunk, because there were many copies, does not move larger ones
+// when they have ended.
+func TestChunksGrowOnlyWhenWhole(t *testing.T) {
+	const many = maxChunk / fairChunk
+	copying.Add(many)
+	others := many
+	last, first := int64(0), int64(0)
+	ours, theirs := pair(t)
+	done := run(context.Background(), ours, Job{Source: tempFile(t, random(16<<20)), Type: ftp.Image, Progress: func(n int64) {
+		step := n - last
+		if last = n; n >= 4<<20 && others > 0 {
+			copying.Add(-many)
+			others = 0
+		} else if others == 0 && first == 0 {
+			first = step
+		}
+	}})
+	within(t, func() error { _, err := io.Copy(io.Discard, theirs); return err })
+	check(t, (<-done).Err)
+	if first > 2*fairChunk {
+		t.Errorf("the first chunk after the others has %d bytes", first)
 	}
 }

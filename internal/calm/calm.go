@@ -101,8 +101,9 @@ func keep() {
 		tooBusy = count(false, occupy)
 	}
 	restore(n)
-	if tooBusy {
-		time.Sleep(pause)
+	asClient := client.Load()
+	for end := time.Now().Add(pause); tooBusy && client.Load() == asClient && time.Now().Before(end); {
+		time.Sleep(period)
 	}
 	keeping.Store(false)
 }
