@@ -173,6 +173,7 @@ func TestFaultMatrix(t *testing.T) {
 
 // A stalled data connection ends the transfer, not the session.
 func TestStall(t *testing.T) {
+	t.Parallel()
 	f := fakeserver.New(t, func(f *fakeserver.Server) {
 		f.Files["a.bin"] = thousand
 		f.On["RETR"] = func(s *fakeserver.Session, _ string) {
@@ -184,7 +185,7 @@ func TestStall(t *testing.T) {
 			s.Raw("426 aborted\r\n226 aborted\r\n")
 		}
 	})
-	c := dial(t, f, &client.Options{Timeout: 100 * time.Millisecond})
+	c := dial(t, f, &client.Options{Timeout: 3 * time.Second})
 	var short *client.TruncatedError
 	_, err := c.Retrieve(t.Context(), "a.bin", io.Discard)
 	if !errors.As(err, &short) || short.Got != 400 || short.Want != 1000 {

@@ -161,7 +161,7 @@ func TestStalledWithoutABOR(t *testing.T) {
 		f.Files["/f"] = strings.Repeat("x", 1<<20)
 		abortAnd(f, func(s *fakeserver.Session) { s.Say("500 ABOR not understood") })
 	})
-	c := dial(t, f, &client.Options{Timeout: 300 * time.Millisecond})
+	c := dial(t, f, &client.Options{Timeout: 3 * time.Second})
 	_, err := c.Retrieve(t.Context(), "/f", io.Discard)
 	var cut *client.TruncatedError
 	if !errors.As(err, &cut) || strings.Contains(err.Error(), "ABOR") || !client.Temporary(err) {

@@ -52,7 +52,7 @@ func TestNetworkFaults(t *testing.T) {
 			srv.Fail(tt.verb, tt.fault)
 			seen := make(chan netip.AddrPort, 10)
 			c, err := client.Dial(t.Context(), srv.Addr, &client.Options{
-				Mode: tt.mode, Verbs: tt.verbs, Timeout: 500 * time.Millisecond,
+				Mode: tt.mode, Verbs: tt.verbs, Timeout: 2 * time.Second,
 				Observer: ftp.ObserverFunc(func(e ftp.Event) {
 					if o, ok := e.What.(ftp.DataOffered); ok {
 						seen <- o.Addr
@@ -99,7 +99,7 @@ func TestSwallowed(t *testing.T) {
 	}
 	srv := ftptest.NewServer(t, files(t))
 	srv.Fail("EPSV", ftptest.SwallowCalls())
-	c, err := client.Dial(t.Context(), srv.Addr, &client.Options{Verbs: client.ExtendedVerbs, Timeout: 300 * time.Millisecond})
+	c, err := client.Dial(t.Context(), srv.Addr, &client.Options{Verbs: client.ExtendedVerbs, Timeout: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,14 +65,14 @@ func TestGreeting(t *testing.T) {
 	testutil.Long(t)
 	srv := ftptest.NewServer(t, nil)
 	try := func() error {
-		c, err := client.Dial(t.Context(), srv.Addr, &client.Options{Timeout: 300 * time.Millisecond})
+		c, err := client.Dial(t.Context(), srv.Addr, &client.Options{Timeout: 2 * time.Second})
 		if err == nil {
 			_ = c.Close()
 		}
 		return err
 	}
 	srv.Fail(ftptest.Greeting, ftptest.Reply(421, "Too many.").Times(1), ftptest.HangUp().Times(1), ftptest.Silence().Times(1),
-		ftptest.Delay(time.Second).Times(1), ftptest.Delay(50*time.Millisecond).Times(1))
+		ftptest.Delay(20*time.Second).Times(1), ftptest.Delay(50*time.Millisecond).Times(1))
 	if err := try(); code(err) != 421 {
 		t.Errorf("refused: %v", err)
 	}
