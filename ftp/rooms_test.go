@@ -35,6 +35,7 @@ var rooms = map[string]struct {
 	"miniftp/internal/osfile":           {never: []string{"github.com/"}},
 	"miniftp/internal/dist":             {never: []string{"github.com/"}},
 	"miniftp/internal/freeport":         {never: []string{"testing", "github.com/"}},
+	"miniftp/internal/testlink":         {never: []string{"github.com/"}},
 	"miniftp/internal/s3peer":           {may: []string{"miniftp/internal/freeport", "miniftp/internal/procgroup"}, never: []string{"github.com/"}},
 	"miniftp/internal/procgroup":        {never: []string{"github.com/"}},
 	"miniftp/internal/soak":             {}, // tests only

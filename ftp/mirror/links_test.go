@@ -15,6 +15,7 @@ import (
 	"miniftp/ftp/internal/peers"
 	"miniftp/ftp/internal/testutil"
 	"miniftp/ftp/mirror"
+	"miniftp/internal/testlink"
 )
 
 // TestMirrorLinks checks the policies: links are left out, followed but not without end, or made if they stay
@@ -28,9 +29,7 @@ func TestMirrorLinks(t *testing.T) {
 	defer src.Close()
 	testutil.Grow(t, src, map[string]string{"/f": "file", "/sub/g": "g"})
 	for name, to := range map[string]string{"to-f": "f", "to-sub": "sub", "sub/up": "..", "sub/self": ".", "dead": "nope", "sub/to-f": "../f"} {
-		if err := os.Symlink(filepath.FromSlash(to), filepath.Join(dir, name)); err != nil {
-			t.Skip(err)
-		}
+		testlink.Make(t, filepath.FromSlash(to), filepath.Join(dir, name))
 	}
 	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "out")); err != nil {
 		t.Fatal(err)
@@ -67,9 +66,7 @@ func TestMirrorLinksPeers(t *testing.T) {
 			site := afero.NewBasePathFs(afero.NewOsFs(), dir)
 			testutil.Grow(t, site, map[string]string{"/f": "f", "/sub/g": "g"})
 			for link, to := range map[string]string{"l": "f", "sub/self": ".", "sub/up": "..", "to-sub": "sub"} {
-				if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
-					t.Skip(err)
-				}
+				testlink.Make(t, to, filepath.Join(dir, link))
 			}
 			s := peers.Start(t, name, dir, peers.Options{})
 			tree, _ := remoteTree(t, s.Addr, &client.Options{User: s.User, Password: s.Password}, 1, "")
@@ -116,9 +113,7 @@ func TestMirrorNoSymlink(t *testing.T) {
 	}
 	defer here.Close()
 	testutil.Grow(t, here, map[string]string{"/f": "f"})
-	if err := os.Symlink("f", filepath.Join(dir, "l")); err != nil {
-		t.Skip(err)
-	}
+	testlink.Make(t, "f", filepath.Join(dir, "l"))
 	site := fsroot.NewMem()
 	testutil.Grow(t, site, map[string]string{"/x/f": "f", "/x/l": "mine"})
 	srv := ftptest.NewServer(t, site)

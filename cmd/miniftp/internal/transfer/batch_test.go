@@ -15,6 +15,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/fsroot"
 	"miniftp/ftp/ftptest"
+	"miniftp/internal/testlink"
 )
 
 // write creates a file with the given text and time.
@@ -135,9 +136,7 @@ func TestLeftOut(t *testing.T) {
 	for _, in := range []string{root + "/tree", dir + "/tree"} {
 		write(t, afero.NewOsFs(), in+"/d/f", "text", time.Now())
 		for name, target := range map[string]string{"in": "d/f", "dir": "d", "d/up": "../../..", "none": "nowhere"} {
-			if err := os.Symlink(target, in+"/"+name); err != nil {
-				t.Skip(err)
-			}
+			testlink.Make(t, target, in+"/"+name)
 		}
 	}
 	write(t, afero.NewOsFs(), dir+"/tree/a\nb", "odd", time.Now())
@@ -182,9 +181,7 @@ func TestLinksOfTrees(t *testing.T) {
 	for _, in := range []string{root + "/tree", dir + "/tree"} {
 		write(t, afero.NewOsFs(), in+"/d/f", "text", time.Now())
 		for name, target := range map[string]string{"in": "d/f", "dir": "d", "d/up": "../.."} {
-			if err := os.Symlink(target, in+"/"+name); err != nil {
-				t.Skip(err)
-			}
+			testlink.Make(t, target, in+"/"+name)
 		}
 	}
 	for _, args := range [][]string{
@@ -274,9 +271,7 @@ func TestMirrorNamesTheSide(t *testing.T) {
 	s, dir := ftptest.NewServer(t, nil), t.TempDir()
 	if os.Geteuid() == 0 {
 		write(t, afero.NewOsFs(), dir+"/up/f", "text", time.Now())
-		if err := os.Symlink("f/x", dir+"/up/g"); err != nil {
-			t.Skip(err)
-		}
+		testlink.Make(t, "f/x", dir+"/up/g")
 		code, _, errs := try(t, "mirror", "--links", "follow", dir+"/up", s.URL+"/up")
 		if code != verb.ExitLocal || !strings.Contains(errs, "miniftp: "+dir+"/up/g: ") {
 			t.Errorf("exit %d, %s", code, errs)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -13,17 +12,8 @@ import (
 	"miniftp/cmd/miniftp/internal/verb"
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/ftp/ftptest"
+	"miniftp/internal/testlink"
 )
-
-// symlink makes a link. Only on Windows, where that is a privilege, may a test be skipped for it.
-func symlink(t *testing.T, target, name string) {
-	t.Helper()
-	if err := os.Symlink(target, name); runtime.GOOS == "windows" && err != nil {
-		t.Skip(err)
-	} else if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // TestPutTreeDirectoryRefused: if the server refuses to make a directory, its contents are left
 // out, and the rest of the tree is sent.
@@ -43,7 +33,7 @@ func TestPutTreeDirectoryRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	symlink(t, "x", filepath.Join(dir, "b", "link"))
+	testlink.Make(t, "x", filepath.Join(dir, "b", "link"))
 	code, _, errs := try(t, "put", "-r", "--links", "copy", dir, srv.URL+"/up/")
 	if code == 0 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "/up/T/b: ") {
 		t.Errorf("exit %d: %s", code, errs)
@@ -98,7 +88,7 @@ func TestTreeAboveLink(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	symlink(t, filepath.Join(top, "other", "dir"), filepath.Join(top, "here", "link"))
+	testlink.Make(t, filepath.Join(top, "other", "dir"), filepath.Join(top, "here", "link"))
 	up := filepath.Join(top, "here", "link") + string(os.PathSeparator) + ".."
 	if code, _, errs := try(t, "put", "-r", up, srv.URL+"/up/"); code != 0 || errs != "" {
 		t.Errorf("exit %d: %s", code, errs)

@@ -12,6 +12,7 @@ import (
 	"miniftp/cmd/miniftp/internal/verb/verbtest"
 	"miniftp/ftp/ftptest"
 	"miniftp/ftp/server"
+	"miniftp/internal/testlink"
 )
 
 // TestParallel: trees use several connections in both directions, and fewer if the server limits
@@ -195,9 +196,7 @@ func TestPartIsNoLink(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, name := range []string{".a.part", ".a.segments.part"} {
-				if err := os.Symlink("victim", filepath.Join(dir, name)); err != nil {
-					t.Skip(err)
-				}
+				testlink.Make(t, "victim", filepath.Join(dir, name))
 			}
 			if code, _, errs := try(t, "get", "-j", j, c, s.URL+"/a.bin", dir+"/a"); code != 0 {
 				t.Errorf("-j %s %s: exit %d, %s", j, c, code, errs)
