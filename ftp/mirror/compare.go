@@ -12,7 +12,7 @@ import (
 type task struct {
 	rel  string
 	src  ftp.Entry
-	dst  *ftp.Entry // the file at the destination; nil: there is none
+	dst  *ftp.Entry // the file at the destination, nil if there is none
 	part bool       // an earlier run left a part of the file
 	tag  string     // the tag in the name of the part, which identifies the version
 	why  string     // why it is copied; "": compare finds out
